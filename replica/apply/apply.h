@@ -1,0 +1,89 @@
+/* replica/apply/apply.h - the one way records take effect on a node, primary or not.
+ * Thread: apply_* from any but where it says; the engine is one thread, callbacks come from it.
+ *
+ * For each record, in the order of its stream: verdict (R1), hash chain (R12), packs into place,
+ * refs and keys in memory; then one transaction of the catalog for the whole batch; then the
+ * projection into git's files.  So everything told by `applied` is durable and on disk (R9).
+ * A pack that is neither inline nor staged here is noted in the catalog (`need`): the shard goes
+ * on, that repository serves nothing until apply_pack_arrived (design sections 5, 7.2). */
+#ifndef REPLICA_APPLY_APPLY_H
+#define REPLICA_APPLY_APPLY_H
+
+#include "replica/repo/repo.h"
+#include "replica/shard/catalog.h"
+#include "shard-map/commitlog/commitlog.h"
+#include "shard-map/commitlog/record.h"
+#include "shard-map/commitlog/verdict.h"
+
+/* One record after its verdict.  Refcounted: apply_note_ref/unref. */
+struct apply_note {
+	int refs;
+	uint32_t shard;
+	uint64_t offset;
+	uint64_t read_ns; /* clock_boot_ns after the log handed the record over */
+	enum verdict verdict;
+	struct record *record; /* owned, with its arena; inline pack bytes are dropped */
+	char why[160];         /* of a verdict that is not effective */
+	uint8_t hash[32];      /* running hash after this record (R12) */
+};
+void apply_note_unref(struct apply_note **);
+
+struct apply_need { /* a pack to be fetched from a peer */
+	uint32_t shard;
+	uint8_t repo_id[16];
+	uint64_t offset; /* of the record that names it */
+	uint8_t pack_sha256[32], idx_sha256[32];
+	uint64_t pack_size, idx_size;
+	uint32_t from_node; /* who was primary: the first to ask */
+};
+
+struct apply_events {
+	/* Verdicts of a batch, in order, before the disk work.  Notes are the callee's to unref. */
+	void (*decided)(struct apply_note **, size_t n, void *arg);
+	/* All records of the shard below `next` are durable and projected (but for needs). */
+	void (*applied)(uint32_t shard, uint64_t next, void *arg);
+	void (*need)(const struct apply_need *, void *arg);  /* also at start, for what is left */
+	void (*whole)(const uint8_t repo_id[16], void *arg); /* its last missing pack arrived */
+	/* The shard stops on this node: unknown record, cut log, disk error.  Words say what to do.
+	 * ERR_FULL: it goes on by itself when space returns (retried every second). */
+	void (*halted)(uint32_t shard, const struct err *, void *arg);
+	void (*resumed)(uint32_t shard, void *arg);
+	void *arg;
+};
+struct apply_opts {
+	const char *root, *data; /* directories: repositories; ours (staging, trash, templates) */
+	const char *hooks;       /* core.hooksPath for each repository's config */
+	uint64_t refs_max_bytes; /* memory for refs, soft */
+	uint64_t projection_check_msec;
+	uint32_t self; /* set later by apply_set_self: this node's number */
+	struct apply_events events;
+};
+struct apply;
+MUST_CHECK int apply_new(struct apply **out, struct catalog *, struct repo_table *,
+			 const struct apply_opts *, struct err *);
+void apply_free(struct apply **); /* finishes the batch under way */
+
+/* The state of a shard's stream as the catalog has it, before apply_follow (any thread).  A shard
+ * not known yet gives the empty state. */
+MUST_CHECK int
+apply_shard_state(struct apply *, uint32_t shard, struct verdict_state *out, struct err *);
+/* Feed of records; matches commitlog_read_fn with arg = struct apply.  Blocks while more than 64 MB
+ * wait. */
+void apply_records(uint32_t stream, const struct commitlog_record *, size_t n, void *arg);
+/* Accept records of this shard from now on; its expected genesis is checked (R: design 5). */
+void apply_follow(struct apply *, uint32_t shard, const uint8_t cluster_uuid[16]);
+void apply_unfollow(struct apply *, uint32_t shard);
+
+/* Loads the refs of a repository when they are not in memory; done(repo, rc, arg) on the apply
+ * thread (ERR_NOT_FOUND when it is gone meanwhile).  Verifies and mends its projection first time. */
+void apply_load(struct apply *, struct repo *, void (*done)(struct repo *, int rc, void *arg),
+		void *arg);
+/* A pack that a need asked for lies durably (fsynced, checked) in staging. */
+void apply_pack_arrived(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32]);
+/* Compare files with the catalog and mend them; count of mended refs is logged and counted. */
+void apply_check_projection(struct apply *, struct repo *);
+
+/* Where staged packs lie: DATA/staging/<hex sha256 of the pack>.pack and .idx. */
+#define APPLY_STAGING "staging"
+
+#endif

@@ -1,0 +1,61 @@
+/* replica/repo/repo.h - the repositories of this node, by id and by path, and what threads share of
+ * each.  Thread: any (a lock for the table, one for each repository).
+ *
+ * A struct repo is refcounted: the table holds one reference while the repository exists, everyone
+ * who keeps a pointer beyond a call holds one of their own.  The apply thread alone changes what is
+ * in `shared`, under its lock; others read it under that lock and hold it for no I/O. */
+#ifndef REPLICA_REPO_REPO_H
+#define REPLICA_REPO_REPO_H
+
+#include <pthread.h>
+
+#include "gitproto/base/err.h"
+#include "gitproto/oid.h"
+#include "replica/repo/refset.h"
+
+struct repo {
+	unsigned magic;
+#define REPO_MAGIC 0x9e90517fu
+	uint8_t id[16];
+	uint32_t shard;
+	enum oid_format format;
+	int refs_count; /* atomic; repo_ref, repo_unref */
+	struct {
+		pthread_mutex_t lock;
+		char *path;          /* "owner/name", lower case, no ".git" */
+		struct refset *refs; /* NULL while not loaded: apply_load brings it */
+		uint64_t applied;    /* offset of its last record that is visible in refs */
+		unsigned missing;    /* packs of effective records that are not here yet */
+		uint64_t version;    /* grows with every change of refs or HEAD */
+		uint64_t used; /* clock_boot_ns of the last use: least recent is unloaded first */
+		bool quarantined; /* differs from its digest: serves nothing */
+		bool deleted;
+		char why[160]; /* of the quarantine */
+	} shared;
+};
+
+struct repo_table;
+struct repo_table *repo_table_new(const char *root); /* root directory of the repositories */
+void repo_table_free(struct repo_table **);
+const char *repo_table_root(const struct repo_table *);
+
+/* NULL when unknown; otherwise with a reference for the caller. */
+struct repo *repo_find(struct repo_table *, const char *path);
+struct repo *repo_find_id(struct repo_table *, const uint8_t id[16]);
+void repo_unref(struct repo **);
+struct repo *repo_ref(struct repo *);
+/* All of them, each with a reference; array and references are the caller's (free, repo_unref). */
+struct repo **repo_table_all(struct repo_table *, size_t *n);
+
+/* Apply thread only: */
+struct repo *repo_table_add(struct repo_table *, const uint8_t id[16], uint32_t shard,
+			    const char *path, enum oid_format);
+void repo_table_move(struct repo_table *, struct repo *, const char *path);
+void repo_table_drop(struct repo_table *, struct repo *); /* marks it deleted */
+
+/* "ROOT/owner/name.git" of a path, NUL-terminated; false when longer than size. */
+MUST_CHECK bool repo_dir(char *out, size_t size, const struct repo_table *, const char *path);
+/* The same for a repository's present path. */
+MUST_CHECK bool repo_dir_of(char *out, size_t size, const struct repo_table *, struct repo *);
+
+#endif
