@@ -1,0 +1,40 @@
+/* replica/repo/child.h - runs git: posix_spawn, pipes as one stream, reaping.  Thread: loop.
+ *
+ * Order: child_reaper_new once; child_spawn; bytes through child_io (stdin is written, stdout read;
+ * stream_end closes its stdin); exactly one exit callback, after the process ended (its output may
+ * still have to be read); child_free at any time: kills the process group of one still running,
+ * which is then reaped without a callback.
+ * Children have a process group of their own, default signals, no descriptor but 0, 1, 2. */
+#ifndef REPLICA_REPO_CHILD_H
+#define REPLICA_REPO_CHILD_H
+
+#include "gitproto/base/err.h"
+#include "gitproto/net/loop.h"
+#include "gitproto/net/stream.h"
+
+struct child;
+struct child_reaper;
+
+struct child_reaper *child_reaper_new(struct loop *);
+void child_reaper_free(struct child_reaper **); /* kills what is left and waits for it */
+unsigned child_running(const struct child_reaper *);
+
+/* status as of waitpid */
+typedef void child_exit_fn(struct child *, int status, void *arg);
+
+struct child_opts {
+	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
+	char *const *env;        /* NULL-terminated, the whole environment */
+	const char *dir;         /* working directory; NULL: ours */
+	child_exit_fn *on_exit;
+	void *arg;
+};
+MUST_CHECK int
+child_spawn(struct child **out, struct child_reaper *, const struct child_opts *, struct err *);
+struct stream *child_io(struct child *);
+/* What it wrote to stderr last, at most 1 KiB, for a log line. */
+const char *child_complaint(struct child *);
+void child_signal(struct child *, int signo); /* to the group */
+void child_free(struct child **);
+
+#endif
