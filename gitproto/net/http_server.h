@@ -46,7 +46,8 @@ void http_server_free(struct http_server **);            /* closes everything, n
 const struct http_head *http_xchg_request(const struct http_xchg *);
 const char *http_xchg_peer(const struct http_xchg *); /* "127.0.0.1:5555" */
 struct stream *http_xchg_stream(struct http_xchg *);
-/* Called once, last.  Replaces an earlier one. */
+/* Called once, last; the exchange and its stream are still valid inside the call, and gone after
+ * it.  Replaces an earlier one. */
 void http_xchg_on_close(struct http_xchg *, void (*fn)(void *arg), void *arg);
 void http_xchg_continue(struct http_xchg *); /* 100, at most once; HTTP/1.1: only when asked for */
 /* Sends the head; the body follows on the stream until stream_end.  Content-length is sent when

@@ -27,7 +27,7 @@ enum stream_event {
 };
 typedef void stream_fn(struct stream *, enum stream_event, void *arg);
 
-void stream_on(struct stream *, stream_fn *, void *arg); /* who hears of events from now on */
+void stream_on(struct stream *, stream_fn *, void *arg); /* who hears from now on; NULL: nobody */
 
 /* All unread bytes, contiguous up to want bytes at least if so many are there (want 0: the first
  * piece as it lies, cheapest).  Borrowed until the next call that touches the stream. */

@@ -50,8 +50,6 @@ on_sigchld(void *arg)
 		after = LIST_NEXT(c, next);
 		if (waitpid(c->pid, &status, WNOHANG) != c->pid)
 			continue;
-		/* What it left running in its group has no business any more. */
-		kill(-c->pid, SIGKILL);
 		c->pid = 0;
 		r->n--;
 		LIST_REMOVE(c, next);
