@@ -3,8 +3,9 @@
  *
  * Deleted refs stay as tombstones (value zero) for the value before the last change, which answers
  * repeated pushes (design section 6, 5); at most REFSET_TOMBSTONES, oldest out first.
- * The digest is order-free: the sum (four 64-bit lanes, each modulo 2^64) of SHA-256 over
- * "name NUL oid" of every ref and over "HEAD NUL target" (docs/commit-log.md). */
+ * The digest is order-free: the sum (four big-endian 64-bit lanes, each modulo 2^64) of SHA-256
+ * over "name NUL oid" of every living ref (raw bytes) and over "HEAD NUL target"
+ * (docs/commit-log.md). */
 #ifndef REPLICA_REPO_REFSET_H
 #define REPLICA_REPO_REFSET_H
 
@@ -32,7 +33,8 @@ bool refset_get(const struct refset *, const char *name, struct refset_ref *out)
  * value is no tag. */
 void refset_set(struct refset *, const char *name, const struct oid *value,
 		const struct oid *peeled, uint64_t offset);
-/* Puts a ref back as it was stored (from the catalog). */
+/* Puts a ref back as it was stored (from the catalog).  Fast when living ones come in the order of
+ * their names; tombstones come in the order of their change. */
 void
 refset_load(struct refset *, const char *name, const struct refset_ref *, const struct oid *peeled);
 void refset_set_peeled(struct refset *, const char *name, const struct oid *peeled);
@@ -52,6 +54,12 @@ struct refset_change {
 };
 void refset_digest_after(const struct refset *, const struct refset_change *, size_t n,
 			 const char *new_head, uint8_t out[REFSET_DIGEST]);
+/* One step of a digest that is kept apart from a set: `from` leaves it, `to` joins it (NULL or zero:
+ * none).  For HEAD the targets, NULL: none. */
+void refset_digest_step(const struct refset *, uint8_t digest[REFSET_DIGEST], const char *name,
+			const struct oid *from, const struct oid *to);
+void refset_digest_head(const struct refset *, uint8_t digest[REFSET_DIGEST], const char *from,
+			const char *to);
 /* The living refs for gitproto's writers; borrowed until the next change. */
 void refset_list(const struct refset *, struct reflist *out);
 
