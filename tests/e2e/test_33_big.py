@@ -1,0 +1,31 @@
+"""Shows 2: a real size.  50,000 commits and 300,000 objects, through the router, whole on all nodes."""
+from harness import gitrun, history
+
+
+def test_mirror_of_a_large_history(cluster, git, tmp_path, new_name):
+    src = git.init(tmp_path / "src.git", "--bare")
+
+    def write(out):
+        history.commits(out, "refs/heads/main", 40000)
+        for b in range(10):
+            history.commits(out, f"refs/heads/topic{b}", 1000, parent=f"refs/heads/main~{b * 300}")
+        history.tags(out, 200, 3, "refs/heads/main")
+    history.feed(git, src, write)
+    total = int(git.out("rev-list", "--all", "--count", cwd=src))
+    count = len(gitrun.all_objects(git, src))
+    assert total >= 50000 and count >= 300000, (total, count)
+
+    repo = new_name("big")
+    url = cluster.create(repo)
+    git.run("push", "-q", "--mirror", url, cwd=src, seconds=300)
+    cluster.wait_equal(repo, seconds=120)
+    git.run("clone", "-q", "--mirror", cluster.url(repo, 2), tmp_path / "back.git", seconds=300)
+    want = gitrun.refs(git, src)
+    assert gitrun.refs(git, tmp_path / "back.git") == want
+    for name in cluster.nodes:
+        folder = cluster.repo_dir(name, repo)
+        assert gitrun.refs(git, folder) == want, name
+        r = git.run("fsck", "--full", "--strict", "--no-progress", cwd=folder, check=False, seconds=300)
+        assert (r.rc, r.out + r.err) == (0, ""), f"{name}: {r}"
+        assert len(gitrun.all_objects(git, folder)) == count
+    cluster.nothing_left(repo)
