@@ -3,7 +3,7 @@
  * Source: gitprotocol-pack(5), gitprotocol-http(5), gitprotocol-v2(5), upload-pack.c,
  * receive-pack.c.  Not written: `shallow` lines (repositories are never shallow) and `.have`.
  *
- * Capability texts are learned from the installed git, with advert_parse, from an advertisement of a
+ * Capability texts are learned from the installed git, with advert_parse (advert_parse.h), from an advertisement of a
  * repository with a branch and a symbolic HEAD.  The writer replaces in place what belongs to one
  * repository or one answer: symref, object-format, session-id, push-cert. */
 #ifndef GITPROTO_ADVERT_H
@@ -16,9 +16,11 @@
 #include "gitproto/version.h"
 
 struct advert_opts {
-	enum service service;        /* upload-pack or receive-pack */
-	enum version version;        /* as version_spoken says */
-	bool http;                   /* "# service=..." and a flush first (v0 and v1) */
+	enum service service; /* upload-pack or receive-pack */
+	enum version version; /* as version_spoken says */
+	/* "# service=..." and a flush first (v0 and v1), and `no-done`, which is dropped from what
+	 * was learned when false (SSH) */
+	bool http;
 	struct slice caps;           /* as learned; v0, v1: "a b=c"; v2: one a line, LF between */
 	const char *session_id;      /* NULL: no session-id, even if one was learned */
 	const char *push_cert_nonce; /* NULL: no push-cert */
@@ -30,23 +32,5 @@ struct advert_opts {
 void advert_add(struct buf *, const struct reflist *, const struct advert_opts *);
 /* The list that dumb clients get from info/refs: "oid TAB ref LF", peeled ones after their tags. */
 void advert_add_dumb(struct buf *, const struct reflist *);
-
-/* What an advertisement said; all owned. */
-struct advert {
-	enum version version;
-	enum service service;       /* of "# service=", NONE without one */
-	struct buf caps;            /* text as in advert_opts */
-	struct reflist_item *items; /* without HEAD; names owned */
-	size_t n;
-	struct oid head;   /* the HEAD line; len 0: none */
-	char *head_target; /* of symref=HEAD:...; NULL: not told */
-	bool said_caps_when_empty;
-	enum oid_format format;
-};
-
-/* Bytes eaten, with the last flush; 0: wants more, nothing was stored; ERR_BAD; ERR_TOO_BIG (more
- * than max_refs); ERR_NOMEM; an ERR packet is ERR_REFUSED with its text. */
-MUST_CHECK ssize_t advert_parse(struct advert *out, struct slice in, size_t max_refs, struct err *);
-void advert_release(struct advert *);
 
 #endif
