@@ -32,8 +32,8 @@ LDFLAGS += $(LDFLAGS_$(B))
 LIB_SRC := $(wildcard gitproto/base/*.c gitproto/net/*.c gitproto/*.c shard-map/*.c shard-map/commitlog/*.c)
 CTL_SRC := $(filter-out shard-map/ctl/main.c,$(wildcard shard-map/ctl/*.c))
 ROUTER_SRC := $(filter-out router/main.c,$(wildcard router/*.c router/*/*.c))
-HOOK_SRC := replica/hook/hook_main.c replica/hook/hook_wire.c
-REPLICA_SRC := $(filter-out replica/main.c replica/hook/hook_main.c,$(wildcard replica/*.c replica/*/*.c))
+HOOK_SRC := replica/hook/hook_main.c replica/hook/hook_wire.c replica/hook/chain.c
+REPLICA_SRC := $(filter-out replica/main.c $(HOOK_SRC),$(wildcard replica/*.c replica/*/*.c))
 LLHTTP_DIR ?= /usr/share/llhttp
 LLHTTP_OBJ := $(O)/llhttp/api.o $(O)/llhttp/http.o $(O)/llhttp/llhttp.o
 

@@ -1,0 +1,561 @@
+/* replica/serve/fetch.c - THE LIFE OF A FETCH on a node.
+ *
+ *	st_where	which shard, is it here
+ *	st_prove	strict read: an offset that the answer must reflect (R7)
+ *	st_applied	wait until this repository is applied up to there
+ *	st_loaded	its refs are in memory
+ *	st_answer	advertisement or ls-refs from memory, of one moment; or git upload-pack
+ *
+ * Every request of a fetch does all of it, the POST too: it may have reached another replica than
+ * the advertisement did. */
+#include "replica/serve/fetch.h"
+
+#include <inttypes.h>
+#include <sys/wait.h>
+
+#include "gitproto/advert.h"
+#include "gitproto/base/check.h"
+#include "gitproto/base/clock.h"
+#include "gitproto/base/log.h"
+#include "gitproto/base/mem.h"
+#include "gitproto/ls_refs.h"
+#include "gitproto/net/relay.h"
+#include "gitproto/version.h"
+#include "replica/repo/git_env.h"
+#include "replica/serve/body.h"
+#include "replica/serve/serve.h"
+#include "replica/serve/strict_read.h"
+
+/* An answer from memory: 100,000 refs of 100 bytes are 14 MB. */
+#define MAX_ANSWER (512u << 20)
+#define MAX_FETCH_BODY (256u << 20) /* wants and haves, inflated */
+
+enum step { STEP_NEXT, STEP_WAIT, STEP_DONE };
+
+struct fetch {
+	unsigned magic;
+#define FETCH_MAGIC 0xfe7c4fe7u
+	struct serve *serve;    /* borrowed */
+	struct http_xchg *xchg; /* borrowed until its close; NULL then */
+	struct smart_path path;
+	enum version version;
+	struct shard *shard; /* borrowed */
+	struct repo *repo;   /* referenced */
+	uint64_t offset;     /* that the answer reflects */
+	uint64_t deadline;   /* clock_boot_ns */
+	enum step (*step)(struct fetch *);
+	unsigned waits; /* callbacks that still hold this: freed when the last one came */
+	bool dead;      /* the exchange is over */
+	struct body *body;
+	struct v2_request v2;
+	bool v2_open;
+	struct child *child;
+	struct relay *out;
+	bool out_done, exited; /* the child's output is through; it was reaped */
+	int status;
+	struct buf read; /* beginning of the body that was read and is git's to have */
+	struct err err;
+};
+
+static enum step st_applied(struct fetch *);
+static enum step st_loaded(struct fetch *);
+static enum step st_answer(struct fetch *);
+static enum step st_command(struct fetch *);
+static enum step st_upload_pack(struct fetch *);
+
+static void
+fetch_free(struct fetch *f)
+{
+	relay_free(&f->out);
+	child_free(&f->child);
+	body_free(&f->body);
+	if (f->v2_open)
+		v2_request_release(&f->v2);
+	buf_release(&f->read);
+	repo_unref(&f->repo);
+	free(f);
+}
+
+static void
+run(struct fetch *f)
+{
+	enum step s;
+
+	do
+		s = f->step(f);
+	while (s == STEP_NEXT);
+	/* STEP_DONE: answered; on_close ends its life. */
+}
+
+/* The exchange ended, answered or not. */
+static void
+on_close(void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	relay_free(&f->out);
+	body_free(&f->body);
+	child_free(&f->child);
+	f->xchg = NULL;
+	f->dead = true;
+	if (f->waits == 0)
+		fetch_free(f);
+}
+
+/* A callback that was waited for came: false when the request is over meanwhile. */
+static bool
+came_back(struct fetch *f)
+{
+	CHECK(f->waits > 0);
+	f->waits--;
+	if (!f->dead)
+		return true;
+	if (f->waits == 0)
+		fetch_free(f);
+	return false;
+}
+
+static enum step
+refuse(struct fetch *f)
+{
+	serve_refuse(f->serve, f->xchg, f->shard, &f->err);
+	return STEP_DONE;
+}
+
+static enum step
+refuse_unknown(struct fetch *f)
+{
+	err_set(&f->err, ERR_NOT_FOUND, "repository '%s' does not exist", f->path.repo.path);
+	return refuse(f);
+}
+
+static enum step
+refuse_late(struct fetch *f)
+{
+	err_set(&f->err, ERR_UNAVAILABLE,
+		"this replica could not prove in time that it is up to date; try again");
+	return refuse(f);
+}
+
+static void
+on_proof(int rc, uint64_t offset, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	if (!came_back(f))
+		return;
+	f->offset = offset;
+	if (rc == 0) {
+		f->step = st_applied;
+		run(f);
+	} else if (rc == ERR_WRONG_NODE) {
+		/* Deposed between the check and here: the other ways are open. */
+		f->waits++;
+		strict_read(f->serve->reads, f->shard, on_proof, f);
+	} else {
+		refuse_late(f);
+	}
+}
+
+static enum step
+st_prove(struct fetch *f)
+{
+	f->waits++;
+	strict_read(f->serve->reads, f->shard, on_proof, f);
+	return STEP_WAIT;
+}
+
+static enum step
+st_where(struct fetch *f)
+{
+	if (serve_shard_of(f->serve, &f->shard, &f->path.repo, &f->err) != 0)
+		return refuse(f);
+	if (shard_halted(f->shard) != NULL) {
+		err_set(&f->err, ERR_UNAVAILABLE, "shard %" PRIu32 " is stopped on this node: %s",
+			shard_index(f->shard), err_text(shard_halted(f->shard)));
+		return refuse(f);
+	}
+	f->step = st_prove;
+	return STEP_NEXT;
+}
+
+static void
+on_applied(int rc, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	if (!came_back(f))
+		return;
+	if (rc != 0) {
+		refuse_late(f);
+		return;
+	}
+	f->step = st_loaded;
+	run(f);
+}
+
+static enum step
+st_applied(struct fetch *f)
+{
+	repo_unref(&f->repo);
+	f->repo = repo_find(f->serve->repos, f->path.repo.path);
+	f->waits++;
+	shard_wait(f->shard, f->repo, f->offset, f->deadline, on_applied, f);
+	return STEP_WAIT;
+}
+
+static void
+on_loaded(void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	if (!came_back(f))
+		return;
+	run(f);
+}
+
+/* Apply thread: the result is looked at again on the loop, under the repository's lock. */
+static void
+on_load(struct repo *repo UNUSED, int rc UNUSED, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	loop_post(f->serve->loop, on_loaded, f);
+}
+
+static enum step
+empty_receive(struct fetch *f)
+{
+	struct reflist none = { .head_target = "refs/heads/main", .format = OID_SHA1 };
+	struct advert_opts o = { .service = SERVICE_RECEIVE_PACK,
+				 .version = f->version,
+				 .http = true,
+				 .caps = slice_str(f->serve->caps->format[OID_SHA1].receive) };
+	struct http_head *head = http_head_new();
+	struct buf b = BUF_MAX(65536);
+
+	http_head_addf(head, "cache-control", "no-cache, max-age=0, must-revalidate");
+	advert_add(&b, &none, &o);
+	http_xchg_reply(f->xchg, 200, head, service_type_advertisement(SERVICE_RECEIVE_PACK),
+			buf_slice(&b));
+	http_head_free(&head);
+	buf_release(&b);
+	return STEP_DONE;
+}
+
+static enum step
+st_loaded(struct fetch *f)
+{
+	bool loaded, gone, whole;
+	char why[200] = "";
+
+	if (f->repo == NULL)
+		f->repo = repo_find(f->serve->repos, f->path.repo.path);
+	if (f->repo == NULL) {
+		if (f->path.endpoint == SMART_PATH_INFO_REFS && f->serve->auto_create &&
+		    f->path.service == SERVICE_RECEIVE_PACK)
+			return empty_receive(f);
+		return refuse_unknown(f);
+	}
+	pthread_mutex_lock(&f->repo->shared.lock);
+	loaded = f->repo->shared.refs != NULL;
+	gone = f->repo->shared.deleted;
+	whole = f->repo->shared.missing == 0;
+	if (f->repo->shared.quarantined)
+		snprintf(why, sizeof(why), "%s", f->repo->shared.why);
+	f->repo->shared.used = clock_boot_ns();
+	pthread_mutex_unlock(&f->repo->shared.lock);
+	if (gone)
+		return refuse_unknown(f);
+	if (why[0] != '\0') {
+		err_set(&f->err, ERR_UNAVAILABLE,
+			"this replica of '%s' is out of service (%s); another one may serve it",
+			f->path.repo.path, why);
+		return refuse(f);
+	}
+	if (clock_boot_ns() > f->deadline)
+		return refuse_late(f);
+	if (!whole) { /* a pack went missing since: wait on */
+		f->step = st_applied;
+		return STEP_NEXT;
+	}
+	if (!loaded) {
+		f->waits++;
+		apply_load(f->serve->apply, f->repo, on_load, f);
+		return STEP_WAIT;
+	}
+	f->step = st_answer;
+	return STEP_NEXT;
+}
+
+static struct http_head *
+answer_head(const struct fetch *f)
+{
+	struct http_head *head = http_head_new();
+
+	http_head_addf(head, "expires", "Fri, 01 Jan 1980 00:00:00 GMT");
+	http_head_addf(head, "pragma", "no-cache");
+	http_head_addf(head, "cache-control", "no-cache, max-age=0, must-revalidate");
+	http_head_addf(head, "gitshard-offset", "%" PRIu32 ":%" PRIu64, shard_index(f->shard),
+		       f->offset);
+	return head;
+}
+
+/* Takes the refs of this moment and writes with them; false: the repository is not whole, not
+ * loaded, or gone, since it was looked at. */
+static bool
+with_refs(struct fetch *f, void (*write)(struct fetch *, const struct reflist *, struct buf *),
+	  struct buf *out)
+{
+	struct reflist list;
+	bool ok;
+
+	pthread_mutex_lock(&f->repo->shared.lock);
+	ok = f->repo->shared.refs != NULL && f->repo->shared.missing == 0 &&
+	     !f->repo->shared.quarantined && !f->repo->shared.deleted;
+	if (ok) {
+		refset_list(f->repo->shared.refs, &list);
+		write(f, &list, out);
+	}
+	pthread_mutex_unlock(&f->repo->shared.lock);
+	return ok;
+}
+
+static void
+write_advert(struct fetch *f, const struct reflist *list, struct buf *out)
+{
+	const struct capline *c = &f->serve->caps->format[list->format];
+	struct advert_opts o = { .service = f->path.service,
+				 .version = version_spoken(f->path.service, f->version),
+				 .http = true,
+				 .caps_when_empty = c->caps_when_empty };
+
+	o.caps = slice_str(f->path.service == SERVICE_RECEIVE_PACK ? c->receive
+			   : o.version == VERSION_2                ? c->v2
+								   : c->upload);
+	advert_add(out, list, &o);
+}
+
+static void
+write_ls_refs(struct fetch *f, const struct reflist *list, struct buf *out)
+{
+	struct ls_refs args;
+
+	if (v2_request_check_format(&f->v2, list->format, &f->err) != 0 ||
+	    ls_refs_parse(&args, &f->v2, true, &f->err) != 0)
+		return;
+	ls_refs_write(out, &args, list);
+	ls_refs_release(&args);
+}
+
+static enum step
+reply_memory(struct fetch *f, const char *type,
+	     void (*write)(struct fetch *, const struct reflist *, struct buf *))
+{
+	struct buf b = BUF_MAX(MAX_ANSWER);
+	struct http_head *head;
+
+	if (!with_refs(f, write, &b)) {
+		f->step = st_loaded;
+		return STEP_NEXT;
+	}
+	if (!buf_ok(&b) && f->err.code == 0)
+		err_set(&f->err, ERR_NOMEM, "out of memory; try again");
+	if (f->err.code != 0) {
+		buf_release(&b);
+		return refuse(f);
+	}
+	head = answer_head(f);
+	http_xchg_reply(f->xchg, 200, head, type, buf_slice(&b));
+	http_head_free(&head);
+	buf_release(&b);
+	return STEP_DONE;
+}
+
+static enum step
+st_answer(struct fetch *f)
+{
+	if (f->path.endpoint == SMART_PATH_INFO_REFS)
+		return reply_memory(f, service_type_advertisement(f->path.service), write_advert);
+	f->step = f->version == VERSION_2 ? st_command : st_upload_pack;
+	return STEP_NEXT;
+}
+
+static enum step
+reply_nothing(struct fetch *f)
+{
+	struct http_head *head = answer_head(f);
+
+	http_xchg_reply(f->xchg, 200, head, service_type_result(SERVICE_UPLOAD_PACK), SLICE_NONE);
+	http_head_free(&head);
+	return STEP_DONE;
+}
+
+/* v2: ls-refs is answered from memory, all else is git's.  What was read is kept for git. */
+static enum step
+st_command(struct fetch *f)
+{
+	bool more = true;
+
+	while (more && !f->v2.done && (!f->v2.head_done || f->v2.command == V2_REQUEST_LS_REFS)) {
+		struct slice in = body_peek(f->body);
+		ssize_t n = v2_request_feed(&f->v2, in, &f->err);
+
+		if (n < 0)
+			return refuse(f);
+		buf_add(&f->read, in.p, (size_t)n);
+		body_take(f->body, (size_t)n);
+		more = n > 0;
+	}
+	if (f->v2.head_done && f->v2.command != V2_REQUEST_LS_REFS &&
+	    f->v2.command != V2_REQUEST_NONE) {
+		f->step = st_upload_pack;
+		return STEP_NEXT;
+	}
+	if (f->v2.done && f->v2.command == V2_REQUEST_LS_REFS)
+		return reply_memory(f, service_type_result(SERVICE_UPLOAD_PACK), write_ls_refs);
+	if (f->v2.done || (body_ended(f->body) && f->read.len == 0))
+		return reply_nothing(f);
+	if (body_ended(f->body)) {
+		err_set(&f->err, ERR_BAD, "the request body ends within a packet");
+		return refuse(f);
+	}
+	return STEP_WAIT;
+}
+
+static void
+on_body(struct body *b, enum body_event ev, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	if (f->child == NULL && http_xchg_responded(f->xchg))
+		return; /* refused already; the rest of the body is of no interest */
+	if (ev == BODY_BROKEN && !http_xchg_responded(f->xchg)) {
+		f->err = *body_err(b);
+		refuse(f);
+	} else if (ev == BODY_BROKEN && f->child != NULL) {
+		/* git finds the end too early and says so itself, or nobody listens any more. */
+		stream_end(child_io(f->child));
+	} else if (ev == BODY_MORE && f->step == st_command) {
+		run(f);
+	}
+}
+
+/* The child's stdin has room again. */
+static void
+on_child_io(struct stream *io UNUSED, enum stream_event ev, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	if (ev == STREAM_WRITABLE && f->body != NULL)
+		body_on_stream(f->body, ev);
+}
+
+/* The answer ends cleanly only when git ended by itself: a killed one must look cut off. */
+static void
+finish_answer(struct fetch *f)
+{
+	if (!f->out_done || !f->exited || f->xchg == NULL)
+		return;
+	if (WIFSIGNALED(f->status))
+		stream_reset(http_xchg_stream(f->xchg), "git upload-pack was killed");
+	else
+		stream_end(http_xchg_stream(f->xchg));
+}
+
+static void
+on_out_done(enum relay_end end UNUSED, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	f->out_done = true;
+	finish_answer(f);
+}
+
+static void
+on_child_exit(struct child *c, int status, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+	const char *words = child_complaint(c);
+
+	f->exited = true;
+	f->status = status;
+	if (status != 0)
+		log_info(serve_request_id(f->xchg), "upload-pack", "repo=%s status=%d stderr=%s",
+			 f->path.repo.path, status, log_value(words, strlen(words)));
+	finish_answer(f);
+}
+
+static int
+spawn_upload_pack(struct fetch *f)
+{
+	char dir[4096];
+	const char *const argv[] = { "git", "upload-pack", "--stateless-rpc", dir, NULL };
+	struct git_env *env;
+	struct child_opts o = { .argv = argv, .on_exit = on_child_exit, .arg = f };
+	int rc;
+
+	if (!repo_dir_of(dir, sizeof(dir), f->serve->repos, f->repo))
+		return err_set(&f->err, ERR_NOT_FOUND, "repository '%s' does not exist",
+			       f->path.repo.path);
+	if (child_running(f->serve->children) >= f->serve->max_children)
+		return err_set(&f->err, ERR_UNAVAILABLE,
+			       "this replica runs as many git processes as it may; try again");
+	env = git_env_new(GIT_ENV_FETCH, f->serve->home, f->serve->hooks);
+	git_env_set(env, "GIT_PROTOCOL", version_text(f->version));
+	o.env = git_env_list(env);
+	rc = child_spawn(&f->child, f->serve->children, &o, &f->err);
+	git_env_free(&env);
+	return rc;
+}
+
+static enum step
+st_upload_pack(struct fetch *f)
+{
+	struct relay_opts o = { .done = on_out_done, .arg = f };
+	struct http_head *head;
+
+	if (spawn_upload_pack(f) != 0)
+		return refuse(f);
+	head = answer_head(f);
+	head->status = 200;
+	head->content_length = -1;
+	http_head_addf(head, "content-type", "%s", service_type_result(SERVICE_UPLOAD_PACK));
+	http_xchg_respond(f->xchg, head);
+	http_head_free(&head);
+	stream_on(child_io(f->child), on_child_io, f);
+	stream_write(child_io(f->child), buf_slice(&f->read));
+	buf_release(&f->read);
+	f->out = relay_new(child_io(f->child), http_xchg_stream(f->xchg), &o);
+	body_pass(f->body, child_io(f->child));
+	return STEP_WAIT;
+}
+
+void
+fetch_start(struct serve *s, struct http_xchg *x, const struct smart_path *path)
+{
+	const struct http_head *req = http_xchg_request(x);
+	const char *asked = http_head_get(req, "git-protocol");
+	struct fetch *f = MEM_NEW(struct fetch);
+
+	f->magic = FETCH_MAGIC;
+	f->serve = s;
+	f->xchg = x;
+	f->path = *path;
+	f->version = asked != NULL ? version_parse(slice_str(asked)) : VERSION_0;
+	f->deadline = clock_boot_ns() + s->read_msec * CLOCK_MSEC;
+	f->step = st_where;
+	buf_init(&f->read, V2_REQUEST_BYTES + 65536);
+	http_xchg_on_close(x, on_close, f);
+	if (path->endpoint == SMART_PATH_UPLOAD_PACK) {
+		v2_request_init(&f->v2, NULL);
+		f->v2_open = true;
+		if (body_new(&f->body, http_xchg_stream(x), http_head_get(req, "content-encoding"),
+			     MAX_FETCH_BODY, on_body, f, &f->err) != 0) {
+			refuse(f);
+			return;
+		}
+		http_xchg_continue(x);
+	}
+	run(f);
+}

@@ -1,0 +1,240 @@
+/* replica/shard/shard_read.c - strict reads at a shard's own hand (R7, ways 1 and 3), and waiting
+ * for records to be applied. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "gitproto/base/check.h"
+#include "gitproto/base/clock.h"
+#include "gitproto/base/mem.h"
+#include "replica/shard/shard_impl.h"
+
+#define BARRIER_AGAIN_NS (1 * CLOCK_SEC) /* a free barrier not read back by then is sent anew */
+#define RENEW_AGAIN_NS (200 * CLOCK_MSEC)
+
+static uint64_t
+now_ns(void *arg UNUSED)
+{
+	return clock_boot_ns();
+}
+
+static void
+add(struct read_waits *list, shard_read_fn *done, void *arg)
+{
+	struct read_wait *w = MEM_NEW(struct read_wait);
+
+	w->done = done;
+	w->arg = arg;
+	w->asked_ns = clock_boot_ns();
+	TAILQ_INSERT_TAIL(list, w, next);
+}
+
+static void
+finish(struct read_waits *list, int rc, uint64_t offset)
+{
+	struct read_waits mine = TAILQ_HEAD_INITIALIZER(mine);
+	struct read_wait *w;
+
+	/* A done function may add to the list again. */
+	TAILQ_CONCAT(&mine, list, next);
+	while ((w = TAILQ_FIRST(&mine)) != NULL) {
+		TAILQ_REMOVE(&mine, w, next);
+		w->done(rc, offset, w->arg);
+		free(w);
+	}
+}
+
+/* A barrier that is under way already serves everyone who waits for the lease: R7 looks at the
+ * clock again after it was read back. */
+static void
+want_evidence(struct shard *s)
+{
+	if (clock_boot_ns() - s->barrier_ns > RENEW_AGAIN_NS && !lease_is_yielding(&s->lease))
+		append_barrier(s);
+}
+
+void
+shard_read_primary(struct shard *s, shard_read_fn *done, void *arg)
+{
+	uint64_t position;
+
+	if (!lease_is_primary(&s->lease) || s->halted) {
+		done(ERR_WRONG_NODE, 0, arg);
+		return;
+	}
+	if (s->all->opts.lease_reads &&
+	    lease_strict_read(&s->lease, &s->state, now_ns, NULL, &position)) {
+		if (lease_wants_renewal(&s->lease, clock_boot_ns()))
+			want_evidence(s);
+		done(0, position, arg);
+		return;
+	}
+	if (!s->all->opts.lease_reads) {
+		shard_read_barrier(s, done, arg);
+		return;
+	}
+	add(&s->lease_waits, done, arg);
+	want_evidence(s);
+}
+
+void
+shard_read_on_evidence(struct shard *s)
+{
+	uint64_t position;
+
+	if (TAILQ_EMPTY(&s->lease_waits))
+		return;
+	if (!lease_is_primary(&s->lease))
+		finish(&s->lease_waits, ERR_WRONG_NODE, 0);
+	else if (lease_strict_read(&s->lease, &s->state, now_ns, NULL, &position))
+		finish(&s->lease_waits, 0, position);
+}
+
+static void
+send_barrier(struct shard *s)
+{
+	struct record r = { .type = RECORD_BARRIER, .free = true };
+
+	TAILQ_CONCAT(&s->barrier_sent, &s->barrier_next, next);
+	s->barrier_sent_ns = clock_boot_ns();
+	append_free_record(s, &r);
+	memcpy(s->barrier_txn, r.txn, sizeof(s->barrier_txn));
+}
+
+void
+shard_read_barrier(struct shard *s, shard_read_fn *done, void *arg)
+{
+	add(&s->barrier_next, done, arg);
+	if (s->barrier_sent_ns == 0)
+		send_barrier(s);
+}
+
+void
+shard_read_on_free(struct shard *s, uint64_t offset, const uint8_t txn[16])
+{
+	struct read_waits mine = TAILQ_HEAD_INITIALIZER(mine);
+
+	if (s->barrier_sent_ns == 0 || memcmp(txn, s->barrier_txn, 16) != 0)
+		return;
+	s->barrier_sent_ns = 0;
+	TAILQ_CONCAT(&mine, &s->barrier_sent, next);
+	if (!TAILQ_EMPTY(&s->barrier_next))
+		send_barrier(s);
+	finish(&mine, 0, offset + 1);
+}
+
+static void
+expire(struct read_waits *list, uint64_t before)
+{
+	struct read_waits late = TAILQ_HEAD_INITIALIZER(late);
+	struct read_wait *w;
+
+	while ((w = TAILQ_FIRST(list)) != NULL && w->asked_ns < before) {
+		TAILQ_REMOVE(list, w, next);
+		TAILQ_INSERT_TAIL(&late, w, next);
+	}
+	finish(&late, ERR_UNAVAILABLE, 0);
+}
+
+/* Ready ones are told; late ones too. */
+static void
+look_at_applies(struct shard *s, uint64_t now)
+{
+	struct apply_wait *w, *after;
+	TAILQ_HEAD(, apply_wait) ready = TAILQ_HEAD_INITIALIZER(ready);
+	bool whole;
+
+	for (w = TAILQ_FIRST(&s->applies); w != NULL; w = after) {
+		after = TAILQ_NEXT(w, next);
+		whole = s->applied >= w->target;
+		if (whole && w->repo != NULL) {
+			pthread_mutex_lock(&w->repo->shared.lock);
+			whole = w->repo->shared.missing == 0;
+			pthread_mutex_unlock(&w->repo->shared.lock);
+		}
+		if (!whole && now < w->deadline_ns)
+			continue;
+		TAILQ_REMOVE(&s->applies, w, next);
+		w->deadline_ns = whole ? 0 : 1; /* from here on: 0 ready, 1 late */
+		TAILQ_INSERT_TAIL(&ready, w, next);
+	}
+	while ((w = TAILQ_FIRST(&ready)) != NULL) {
+		TAILQ_REMOVE(&ready, w, next);
+		w->done(w->deadline_ns == 0 ? 0 : ERR_TIMEOUT, w->arg);
+		repo_unref(&w->repo);
+		free(w);
+	}
+}
+
+void
+shard_wait(struct shard *s, struct repo *repo, uint64_t target, uint64_t deadline_ns,
+	   shard_wait_fn *done, void *arg)
+{
+	struct apply_wait *w = MEM_NEW(struct apply_wait);
+
+	w->repo = repo != NULL ? repo_ref(repo) : NULL;
+	w->target = target;
+	w->deadline_ns = deadline_ns;
+	w->done = done;
+	w->arg = arg;
+	TAILQ_INSERT_TAIL(&s->applies, w, next);
+	look_at_applies(s, clock_boot_ns());
+}
+
+void
+shards_on_applied(struct shards *all, uint32_t index, uint64_t next)
+{
+	struct shard *s = shards_get(all, index);
+	struct append *a;
+
+	if (s == NULL || next <= s->applied)
+		return;
+	s->applied = next;
+	/* Committed in the order of their offsets. */
+	while ((a = TAILQ_FIRST(&s->committing)) != NULL && a->offset < next) {
+		TAILQ_REMOVE(&s->committing, a, next);
+		append_settle(s, &a, SHARD_COMMITTED, a->offset, NULL);
+	}
+	look_at_applies(s, clock_boot_ns());
+	shard_changed(s);
+	shard_try_claim(s);
+}
+
+void
+shards_on_whole(struct shards *all, uint32_t index)
+{
+	struct shard *s = shards_get(all, index);
+
+	if (s != NULL)
+		look_at_applies(s, clock_boot_ns());
+}
+
+void
+shard_read_tick(struct shard *s, uint64_t now)
+{
+	uint64_t wait = s->all->opts.read_msec * CLOCK_MSEC;
+	uint64_t before = now > wait ? now - wait : 0;
+
+	if (!TAILQ_EMPTY(&s->lease_waits)) {
+		shard_read_on_evidence(s);
+		if (!TAILQ_EMPTY(&s->lease_waits))
+			want_evidence(s);
+	}
+	if (s->barrier_sent_ns != 0 && now - s->barrier_sent_ns > BARRIER_AGAIN_NS)
+		send_barrier(s); /* who joins it had asked before it was sent */
+	expire(&s->lease_waits, before);
+	expire(&s->barrier_sent, before);
+	expire(&s->barrier_next, before);
+	if (s->barrier_sent_ns != 0 && TAILQ_EMPTY(&s->barrier_sent) &&
+	    TAILQ_EMPTY(&s->barrier_next))
+		s->barrier_sent_ns = 0;
+	look_at_applies(s, now);
+}
+
+void
+shard_read_fail_all(struct shard *s)
+{
+	finish(&s->lease_waits, ERR_UNAVAILABLE, 0);
+	finish(&s->barrier_sent, ERR_UNAVAILABLE, 0);
+	finish(&s->barrier_next, ERR_UNAVAILABLE, 0);
+	look_at_applies(s, UINT64_MAX);
+}
