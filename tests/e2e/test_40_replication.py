@@ -164,12 +164,11 @@ def test_repeated_push_is_answered(own_cluster, repo, git, tmp_path):
     """libcurl sends a POST again when a connection dies unanswered: the answer is ok, and nothing
     is appended."""
     from harness import rawhttp
-    from test_31_bad_input import git_pack
     c, (name, push) = own_cluster, repo
     work = tmp_path / "w"
     old = git.out("rev-parse", "HEAD", cwd=work)
     new = git.commit(work)
-    pack = git_pack(git, work, [new], [old])
+    pack = git.pack(work, [new], [old])
     shard, p = c.shard(name), c.primary(name)
     cmds = [(old, new, "refs/heads/main"), (gitrun_null(), new, "refs/heads/created")]
     for i in range(3):

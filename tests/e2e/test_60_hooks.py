@@ -144,12 +144,11 @@ def test_slow_hook_and_a_client_that_leaves(hooked):
 
     from harness import rawhttp
     from harness.gitrun import NULL
-    from test_31_bad_input import git_pack
     h = hooked
     h.hook("pre-receive", "echo started >>$NOTES; sleep 1")
     old = h.git.out("rev-parse", "HEAD", cwd=h.work)
     new = h.git.commit(h.work)
-    body = rawhttp.push_body([(NULL, new, "refs/heads/x")], git_pack(h.git, h.work, [new], [old]))
+    body = rawhttp.push_body([(NULL, new, "refs/heads/x")], h.git.pack(h.work, [new], [old]))
     u = urllib.parse.urlsplit(h.url)
     with socket.create_connection((u.hostname, u.port), 20) as s:
         s.sendall((f"POST {u.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\n"

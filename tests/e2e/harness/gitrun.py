@@ -100,6 +100,12 @@ class Git:
         args = ["commit-tree", tree, "-m", message] + (["-p", parent] if parent else [])
         return self.out(*args, cwd=repo)
 
+    def pack(self, repo, want, have=()):
+        """The bytes of a pack with what is reachable from want and not from have."""
+        spec = "\n".join(list(want) + ["^" + h for h in have]) + "\n"
+        return subprocess.run(["git", "pack-objects", "--revs", "--stdout", "-q"], cwd=repo, env=self.env,
+                              input=spec.encode(), capture_output=True, check=True).stdout
+
 
 # ---- what a repository holds -----------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """HTTP by hand, for what no real client sends; and the few packets a push is made of."""
 import dataclasses
+import hashlib
 import http.client
 import socket
+import struct
 import urllib.parse
 
 FLUSH, DELIM = b"0000", b"0001"
@@ -86,6 +88,11 @@ def raw(url, data, seconds=20, half_close=False):
 def raw_status(answer):
     """The status of a raw answer; 0 when there was none."""
     return int(answer.split()[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+def empty_pack():
+    head = b"PACK" + struct.pack(">II", 2, 0)
+    return head + hashlib.sha1(head).digest()
 
 
 CAPS = "report-status side-band-64k object-format=sha1 agent=test"
