@@ -3,8 +3,8 @@
  * Source: gitprotocol-pack(5), gitprotocol-http(5), gitprotocol-v2(5), upload-pack.c,
  * receive-pack.c.  Not written: `shallow` lines (repositories are never shallow) and `.have`.
  *
- * Capability texts are learned from the installed git, with advert_parse (advert_parse.h), from an advertisement of a
- * repository with a branch and a symbolic HEAD.  The writer replaces in place what belongs to one
+ * Capability texts are learned from the installed git, by advert_parse.h, from an advertisement of
+ * a repository with a branch and a symbolic HEAD.  The writer replaces in place what belongs to one
  * repository or one answer: symref, object-format, session-id, push-cert. */
 #ifndef GITPROTO_ADVERT_H
 #define GITPROTO_ADVERT_H
