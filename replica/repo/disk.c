@@ -213,6 +213,12 @@ disk_read(uint8_t **out, size_t *len, const char *path, size_t max, struct err *
 	return 0;
 }
 
+uint64_t
+disk_mtime_ms(const struct stat *st)
+{
+	return (uint64_t)st->st_mtim.tv_sec * 1000 + (uint64_t)st->st_mtim.tv_nsec / 1000000;
+}
+
 int64_t
 disk_size(const char *path)
 {

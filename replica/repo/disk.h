@@ -22,6 +22,8 @@ MUST_CHECK int disk_write_new(const char *path, struct slice bytes, mode_t, stru
 MUST_CHECK int disk_replace(const char *path, struct slice bytes, struct err *);
 /* Whole file into memory; free it.  ERR_NOT_FOUND; ERR_TOO_BIG over max.  NUL behind the end. */
 MUST_CHECK int disk_read(uint8_t **out, size_t *len, const char *path, size_t max, struct err *);
+struct stat;
+uint64_t disk_mtime_ms(const struct stat *); /* since 1970 */
 /* Size of a regular file, -1 when there is none. */
 int64_t disk_size(const char *path);
 /* Copies a tree of folders and regular files, all of it durable but the name `to` itself. */
