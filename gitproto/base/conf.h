@@ -66,8 +66,4 @@ void conf_release(const struct conf_table *, void *into); /* frees strings, sets
 /* The table as a commented file that loads as it is. */
 void conf_manual(struct buf *out, const struct conf_table *);
 
-/* "64M" and the like, for command lines.  ERR_BAD. */
-MUST_CHECK int conf_parse_bytes(uint64_t *out, const char *text, struct err *);
-MUST_CHECK int conf_parse_msec(uint64_t *out, const char *text, struct err *);
-
 #endif

@@ -1,6 +1,6 @@
 /* gitproto/base/hmap.h - uthash with our seeded hash and our out-of-memory rule.  Thread: of the
  * table's owner.  Include this instead of <uthash.h>.  Lists are <sys/queue.h>.
- * For tables whose size no input decides without a bound; a bounded allocation that fails aborts. */
+ * For tables whose size is bounded: an allocation that fails aborts. */
 #ifndef GITPROTO_BASE_HMAP_H
 #define GITPROTO_BASE_HMAP_H
 

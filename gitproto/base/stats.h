@@ -4,7 +4,8 @@
  *	enum { ST_REQUESTS, ST_READ_TIME };
  *	static const struct stats_row rows[] = {
  *		[ST_REQUESTS] = { "gitshard_requests_total", STATS_COUNTER, "requests that began",
- *				  .sets = (const char *const[]){ "kind=\"read\"", "kind=\"write\"", NULL } },
+ *				  .sets = (const char *const[]){ "kind=\"read\"",
+								 "kind=\"write\"", NULL } },
  *		[ST_READ_TIME] = { "gitshard_read_seconds", STATS_HIST, "time of a strict read",
  *				   .bounds = STATS_USEC, .per_unit = 1000000 },
  *	};
