@@ -22,16 +22,16 @@ enum commitlog_outcome {
 	COMMITLOG_NOT,     /* it is certainly not in the log and never will be: nothing was sent */
 	COMMITLOG_UNKNOWN, /* perhaps now, perhaps later, perhaps never: read on to know */
 };
-typedef void
-commitlog_append_fn(enum commitlog_outcome, uint64_t offset, const struct err *, void *arg);
+typedef void commitlog_append_fn(enum commitlog_outcome, uint64_t offset, const struct err *,
+				 void *arg);
 
 struct commitlog_record {
 	uint64_t offset;
 	struct slice bytes; /* borrowed for the callback */
 };
 /* Records in order, n >= 1.  Blocking here holds up all streams of this handle. */
-typedef void
-commitlog_read_fn(uint32_t stream, const struct commitlog_record *, size_t n, void *arg);
+typedef void commitlog_read_fn(uint32_t stream, const struct commitlog_record *, size_t n,
+			       void *arg);
 /* The stream cannot go on being read: its beginning was trimmed past the wanted offset
  * (ERR_NOT_FOUND), it is shorter than the wanted offset (ERR_CORRUPT), or the log is away
  * (ERR_UNAVAILABLE: told once per spell, reading goes on by itself when the log is back; code
@@ -51,20 +51,22 @@ MUST_CHECK int commitlog_open(struct commitlog **out, const char *url,
 /* Ends the threads; appends under way end first (UNKNOWN or NOT at the latest). */
 void commitlog_close(struct commitlog **);
 
-/* Copies bytes; fn is called once, on a log thread.  Calls of one thread for one stream go to the
- * log in their order.  bytes.len <= COMMITLOG_MAX_RECORD (CHECK). */
+/* Copies bytes; fn is called once, on a log thread or inside commitlog_close.  Calls of one thread for
+ * one stream go to the log in their order.  bytes.len <= COMMITLOG_MAX_RECORD (CHECK). */
 void commitlog_append(struct commitlog *, uint32_t stream, struct slice bytes,
 		      commitlog_append_fn *, void *arg);
-/* Calls read for all records of a stream from offset on, without end, until commitlog_unread. */
+/* Calls read for all records of a stream from offset on, without end, until commitlog_unread.  One
+ * at a time for a stream and handle (CHECK).  arg lives until unread or close returned. */
 void commitlog_read(struct commitlog *, uint32_t stream, uint64_t from, commitlog_read_fn *read,
 		    commitlog_trouble_fn *trouble, void *arg);
-/* After it returns, no callback of that stream runs any more (not from inside one). */
+/* After it returns, no callback of that stream runs any more; called from inside one, it ends after
+ * that one.  Nothing to end is no mistake. */
 void commitlog_unread(struct commitlog *, uint32_t stream);
 /* Blocking: the first offset that is kept and the one the next append will get. */
-MUST_CHECK int
-commitlog_ends(struct commitlog *, uint32_t stream, uint64_t *first, uint64_t *next, struct err *);
+MUST_CHECK int commitlog_ends(struct commitlog *, uint32_t stream, uint64_t *first, uint64_t *next,
+			      struct err *);
 /* Blocking, for tools and for the re-read of R12: up to max records from `from` on, each handed to
- * fn in order; 0 or ERR_*. */
+ * fn in order; 0, also when there are fewer, or ERR_* as for trouble. */
 MUST_CHECK int commitlog_scan(struct commitlog *, uint32_t stream, uint64_t from, uint64_t max,
 			      commitlog_read_fn *fn, void *arg, struct err *);
 /* Blocking: forgets what lies before head.  Never past the end (ERR_BAD). */
