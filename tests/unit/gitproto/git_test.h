@@ -56,6 +56,16 @@ shell(struct buf *out, const char *fmt, ...)
 	return pclose(f);
 }
 
+static inline void
+write_file(const char *name, struct slice s)
+{
+	FILE *f = fopen(name, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(s.p, 1, s.len, f), s.len);
+	assert_int_equal(fclose(f), 0);
+}
+
 /* A folder of its own, which becomes the working directory, and a git that reads no one's settings.
  * For cmocka's group setup and teardown. */
 static char scratch[64];
