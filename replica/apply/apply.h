@@ -55,7 +55,8 @@ struct apply_opts {
 	const char *hooks;       /* core.hooksPath for each repository's config */
 	uint64_t refs_max_bytes; /* memory for refs, soft */
 	uint64_t projection_check_msec;
-	uint32_t self; /* set later by apply_set_self: this node's number */
+	const char *home;   /* an empty directory for git children; NULL: data */
+	uint64_t trash_sec; /* deleted repositories are kept so long; 0: seven days */
 	struct apply_events events;
 };
 struct apply;
@@ -65,12 +66,24 @@ void apply_free(struct apply **); /* finishes the batch under way */
 
 /* The state of a shard's stream as the catalog has it, before apply_follow (any thread).  A shard
  * not known yet gives the empty state. */
-MUST_CHECK int
-apply_shard_state(struct apply *, uint32_t shard, struct verdict_state *out, struct err *);
+MUST_CHECK int apply_shard_state(struct apply *, uint32_t shard, struct verdict_state *out,
+				 struct err *);
+/* Running hash after the last record of that state; all zero when there is none. */
+void apply_shard_hash(struct apply *, uint32_t shard, uint8_t out[32]);
+/* Packs that effective records of the shard name and that are not here (R3 c). */
+unsigned apply_shard_missing(struct apply *, uint32_t shard);
+/* R12: reads the log again at the last offsets that are remembered.  0: it agrees, also when it
+ * was trimmed past them; ERR_CORRUPT: it was cut or replaced; others: the log cannot be read.
+ * Blocking; any thread but the log's and the engine's. */
+MUST_CHECK int apply_recheck(struct apply *, struct commitlog *, uint32_t shard, struct err *);
+/* After a halt because a record's writer had seen another log (ERR_CONFLICT), and a recheck that
+ * agrees: the writer is wrong, the record at this offset is taken (R12).  Then apply_follow. */
+void apply_trust(struct apply *, uint32_t shard, uint64_t offset);
 /* Feed of records; matches commitlog_read_fn with arg = struct apply.  Blocks while more than 64 MB
  * wait. */
 void apply_records(uint32_t stream, const struct commitlog_record *, size_t n, void *arg);
-/* Accept records of this shard from now on; its expected genesis is checked (R: design 5). */
+/* Accept records of this shard from now on; its expected genesis is checked (R: design 5).  Also
+ * the way to go on after a halt; read the log again from apply_shard_state's next. */
 void apply_follow(struct apply *, uint32_t shard, const uint8_t cluster_uuid[16]);
 void apply_unfollow(struct apply *, uint32_t shard);
 
@@ -80,10 +93,26 @@ void apply_load(struct apply *, struct repo *, void (*done)(struct repo *, int r
 		void *arg);
 /* A pack that a need asked for lies durably (fsynced, checked) in staging. */
 void apply_pack_arrived(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32]);
+/* done on the apply thread: where a pack lies that an effective record named, "pack-NAME.pack" in
+ * objects/pack (ERR_NOT_FOUND; repacking may have removed it meanwhile). */
+void apply_find_pack(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
+		     void (*done)(int rc, const struct catalog_pack *, void *arg), void *arg);
+void apply_set_self(struct apply *, uint32_t node);
 /* Compare files with the catalog and mend them; count of mended refs is logged and counted. */
 void apply_check_projection(struct apply *, struct repo *);
 
-/* Where staged packs lie: DATA/staging/<hex sha256 of the pack>.pack and .idx. */
+struct apply_counts {
+	uint64_t records, batches, updates; /* updates: effective ones */
+	uint64_t packs, missing;            /* put into place; not here at that time */
+	uint64_t mended;                    /* refs whose files were wrong */
+	uint64_t quarantined, retries;      /* repositories since start; batches tried again */
+	uint64_t queued_bytes, refs_bytes;  /* gauges */
+};
+void apply_counts(struct apply *, struct apply_counts *out);
+
+/* Where staged packs lie: DATA/staging/<hex sha256 of the pack>.pack and .idx.  They are linked from
+ * there, never removed: who staged them knows when (R8), at the earliest after `applied` or
+ * `whole`. */
 #define APPLY_STAGING "staging"
 
 #endif
