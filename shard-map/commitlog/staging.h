@@ -49,7 +49,7 @@ enum staging_fate staging_on_release(const struct staging_hold *, const struct r
 enum staging_fate staging_on_state(const struct staging_hold *, const struct verdict_state *);
 /* true: none of the holds names the pack (and the catalog must not name it either). */
 bool staging_may_unlink(const struct staging_hold *, size_t n, const uint8_t sha256[RECORD_HASH]);
-#define STAGING_HOLD_BYTES 73
+#define STAGING_HOLD_BYTES 69
 void staging_hold_encode(struct buf *, const struct staging_hold *);
 MUST_CHECK int staging_hold_decode(struct staging_hold *out, struct slice, struct err *);
 
@@ -64,7 +64,7 @@ struct staging_report {
 bool staging_config_enough(const struct record_members *, uint64_t base,
 			   const struct staging_report *, size_t n);
 /* R11: members of the present config that have h durable, for a checkpoint: enough? */
-bool
-staging_checkpoint_enough(const struct verdict_state *, const struct record_member *, size_t n);
+bool staging_checkpoint_enough(const struct verdict_state *, const struct record_member *,
+			       size_t n);
 
 #endif
