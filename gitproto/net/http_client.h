@@ -1,10 +1,16 @@
 /* gitproto/net/http_client.h - HTTP/2 sessions to a peer of ours, and calls on them.  Thread: loop.
  * One session carries many calls.  A session connects by itself at the first call and again after
  * a loss (back-off 20 to 1000 ms); calls made meanwhile wait for the connection, up to
- * connect_msec, then fail with nothing sent.
+ * connect_msec, then fail with nothing sent.  An attempt that the peer refuses fails those that
+ * wait for it at once.  It is connected when the peer's SETTINGS came: a port that merely accepts
+ * gets no call.  After a GOAWAY the running calls go on, new ones take a new connection.
  *
- * A call: http_call_new, events to on_event, body out through http_call_stream, response body from
- * the same stream.  It is the caller's until http_call_free (before the end: RST_STREAM CANCEL). */
+ * A call: http_call_new, events to the callback, body out through http_call_stream, response body
+ * from the same stream.  It is the caller's until http_call_free (before the end: RST_STREAM
+ * CANCEL), in its callback too.  Events come from the loop, CALL_HEAD before the body's first
+ * READABLE.  After CALL_FAILED the stream's listener and relays hear STREAM_DEAD too.  An answer
+ * that was cut is STREAM_DEAD after CALL_HEAD; a whole one ends by stream_at_end.  A peer that
+ * answers wholly without wanting the rest of the request makes stream_write_failed true. */
 #ifndef GITPROTO_NET_HTTP_CLIENT_H
 #define GITPROTO_NET_HTTP_CLIENT_H
 
@@ -34,7 +40,7 @@ enum http_call_event {
 };
 typedef void http_call_fn(struct http_call *, enum http_call_event, void *arg);
 
-/* head is copied.  with_body: a request body follows on the stream (stream_end ends it). */
+/* head is copied; its "host" becomes :authority.  with_body: a request body follows on the stream (stream_end ends it). */
 struct http_call *http_call_new(struct http_session *, const struct http_head *head, bool with_body,
 				http_call_fn *, void *arg);
 const struct http_head *http_call_response(const struct http_call *); /* after CALL_HEAD */

@@ -265,8 +265,8 @@ stream_move_bytes(struct evbuffer *to, struct evbuffer *from, size_t n)
 	CHECK(evbuffer_remove_buffer(from, to, n) == (int)n);
 }
 
-static void
-queued_more(struct stream *s)
+void
+stream_added(struct stream *s)
 {
 	if (evbuffer_get_length(s->out) >= STREAM_HIGH)
 		s->high = true;
@@ -281,7 +281,7 @@ stream_write(struct stream *s, struct slice bytes)
 		return;
 	CHECK(!s->ended);
 	stream_add_bytes(s->out, bytes.p, bytes.len);
-	queued_more(s);
+	stream_added(s);
 }
 
 size_t
@@ -298,7 +298,7 @@ stream_move(struct stream *to, struct stream *from, size_t max)
 	} else {
 		CHECK(!to->ended);
 		stream_move_bytes(to->out, from->in, n);
-		queued_more(to);
+		stream_added(to);
 	}
 	from->ops->took(from, n);
 	return n;

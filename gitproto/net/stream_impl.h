@@ -69,6 +69,9 @@ void stream_kick(struct stream *);                 /* runs ops->first from the l
 void stream_set_reader(struct stream *, stream_fn *, void *arg);
 void stream_set_writer(struct stream *, stream_fn *, void *arg);
 
+/* A layer above put bytes right into `out` (it is alive and not ended), or wants a DRAINED. */
+void stream_added(struct stream *);
+
 /* Moves n bytes (n <= those in from), whole blocks where that pays. */
 void stream_move_bytes(struct evbuffer *to, struct evbuffer *from, size_t n);
 /* Adds bytes to a kind's own buffer; out of memory is a CHECK. */
