@@ -6,10 +6,12 @@ def test_mirror_of_a_large_history(cluster, git, tmp_path, new_name):
     src = git.init(tmp_path / "src.git", "--bare")
 
     def write(out):
-        history.commits(out, "refs/heads/main", 40000)
+        marks = history.Marks()
+        history.commits(out, marks, "refs/heads/main", 40000)
+        main = marks.of["refs/heads/main"]
         for b in range(10):
-            history.commits(out, f"refs/heads/topic{b}", 1000, parent=f"refs/heads/main~{b * 300}")
-        history.tags(out, 200, 3, "refs/heads/main")
+            history.commits(out, marks, f"refs/heads/topic{b}", 1000, parent=main[-1 - b * 300])
+        history.tags(out, 200, main)
     history.feed(git, src, write)
     total = int(git.out("rev-list", "--all", "--count", cwd=src))
     count = len(gitrun.all_objects(git, src))

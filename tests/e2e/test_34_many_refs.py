@@ -12,7 +12,7 @@ def test_many_refs(cluster, git, tmp_path, new_name):
     repo = new_name("many")
     url = cluster.create(repo)
     src = git.init(tmp_path / "src.git", "--bare")
-    history.feed(git, src, lambda out: history.commits(out, "refs/heads/main", 10))
+    history.feed(git, src, lambda out: history.commits(out, history.Marks(), "refs/heads/main", 10))
 
     def set_all(rev):
         tip = git.out("rev-parse", rev, cwd=src)
@@ -42,7 +42,7 @@ def test_atomic_push_of_too_many_refs(cluster, git, tmp_path, new_name):
     repo = new_name("many")
     url = cluster.create(repo)
     src = git.init(tmp_path / "src.git", "--bare")
-    history.feed(git, src, lambda out: history.commits(out, "refs/heads/main", 1))
+    history.feed(git, src, lambda out: history.commits(out, history.Marks(), "refs/heads/main", 1))
     tip = git.out("rev-parse", "main", cwd=src)
     git.run("update-ref", "--stdin", cwd=src, input="".join(
         f"update refs/heads/{'x' * 200}/{i} {tip}\n" for i in range(5000)))

@@ -15,15 +15,26 @@ def feed(git, repo, write):
     assert p.wait() == 0, err
 
 
-def commits(out, branch, n, parent=None, fan=40, width=1):
+class Marks:
+    """Numbers of the commits of a stream, so that branches and tags can begin anywhere."""
+
+    def __init__(self):
+        self.last = 0
+        self.of = {}  # branch -> its commits, oldest first
+
+
+def commits(out, marks, branch, n, parent=None, fan=40, width=1):
     """n commits on a branch, each changing `width` files three folders deep: a commit, three trees
     besides the root's and a blob per file, so about 6 objects a commit at width 1."""
+    mine = marks.of.setdefault(branch, [])
     for i in range(n):
+        marks.last += 1
+        mine.append(marks.last)
         msg = b"commit %d" % i
-        out.write(b"commit %s\ncommitter C <c@localhost> %d +0000\ndata %d\n%s\n" % (
-            branch.encode(), 1600000000 + i, len(msg), msg))
+        out.write(b"commit %s\nmark :%d\ncommitter C <c@localhost> %d +0000\ndata %d\n%s\n" % (
+            branch.encode(), marks.last, 1600000000 + i, len(msg), msg))
         if i == 0 and parent:
-            out.write(b"from %s\n" % parent.encode())
+            out.write(b"from :%d\n" % parent)
         for w in range(width):
             k = i * 7 + w * 13
             body = b"%s: %d of %d\nsome more words\n" % (branch.encode(), i, w)
@@ -31,9 +42,9 @@ def commits(out, branch, n, parent=None, fan=40, width=1):
                 k % fan, k // fan % fan, k % 11, k % 17, len(body), body))
 
 
-def tags(out, n, step, last):
-    """Annotated tags on every step-th commit down from a branch."""
+def tags(out, n, targets):
+    """n annotated tags on these commits."""
     for i in range(n):
         msg = b"tag %d" % i
-        out.write(b"tag t%d\nfrom %s~%d\ntagger C <c@localhost> 1700000000 +0000\ndata %d\n%s\n" % (
-            i, last.encode(), i * step, len(msg), msg))
+        out.write(b"tag t%d\nfrom :%d\ntagger C <c@localhost> 1700000000 +0000\ndata %d\n%s\n" % (
+            i, targets[i * (len(targets) // n)], len(msg), msg))
