@@ -53,6 +53,21 @@ no_room(int system_errno)
 	return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG;
 }
 
+/* What the system said to the last failed write of the WAL.  sqlite3_system_errno does not tell: the
+ * rollback has its own errno. */
+static int
+wal_errno(struct commitlog_file_db *db)
+{
+	sqlite3_file *wal = NULL;
+	int e = 0;
+
+	if (sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) ==
+		    SQLITE_OK &&
+	    wal != NULL && wal->pMethods != NULL)
+		wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &e);
+	return e;
+}
+
 static int
 translate(int rc, int system_errno)
 {
@@ -78,10 +93,9 @@ translate(int rc, int system_errno)
 int
 commitlog_file_db_fail(struct commitlog_file_db *db, const char *doing, struct err *err)
 {
-	int system_errno = db->sql != NULL ? sqlite3_system_errno(db->sql) : 0;
 	int rc = db->sql != NULL ? sqlite3_extended_errcode(db->sql) : SQLITE_NOMEM;
-	int code = translate(rc, system_errno);
 	const char *words = db->sql != NULL ? sqlite3_errmsg(db->sql) : sqlite3_errstr(rc);
+	int code = translate(rc, rc == SQLITE_IOERR_WRITE ? wal_errno(db) : 0);
 
 	if (code == ERR_FULL)
 		return err_set(err, code, "log %s: %s: its disk is full (%s)", db->path, doing,
@@ -350,7 +364,7 @@ commitlog_file_db_commit(struct commitlog_file_db *db, bool *never, struct err *
 	if (rc == SQLITE_OK)
 		return 0;
 	*never = rc == SQLITE_FULL || !sqlite3_get_autocommit(db->sql) ||
-		 (rc == SQLITE_IOERR_WRITE && no_room(sqlite3_system_errno(db->sql)));
+		 (rc == SQLITE_IOERR_WRITE && no_room(wal_errno(db)));
 	rc = commitlog_file_db_fail(db, "commit", err);
 	commitlog_file_db_rollback(db);
 	return rc;

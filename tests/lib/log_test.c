@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -135,6 +136,29 @@ log_test_append(struct commitlog *log, uint32_t stream, const char *text)
 	return w.answer;
 }
 
+void
+log_test_answers_init(struct log_test_answers *a)
+{
+	memset(a, 0, sizeof(*a));
+	log_test_gate_init(&a->gate);
+}
+
+void
+log_test_on_answer(enum commitlog_outcome outcome, uint64_t offset UNUSED, const struct err *err,
+		   void *arg)
+{
+	struct log_test_answers *a = arg;
+
+	pthread_mutex_lock(&a->gate.lock);
+	a->at += outcome == COMMITLOG_AT;
+	a->not += outcome == COMMITLOG_NOT;
+	a->unknown += outcome == COMMITLOG_UNKNOWN;
+	if (outcome != COMMITLOG_AT)
+		a->last = *err;
+	pthread_mutex_unlock(&a->gate.lock);
+	log_test_gate_add(&a->gate, 1);
+}
+
 uint64_t
 log_test_next(struct commitlog *log, uint32_t stream)
 {
@@ -192,6 +216,18 @@ log_test_reader_release(struct log_test_reader *reader)
 	buf_release(&reader->text);
 	log_test_gate_release(&reader->gate);
 	log_test_gate_release(&reader->troubles);
+}
+
+void
+log_test_shell(const char *fmt, ...)
+{
+	char command[1000];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	CHECK(system(command) == 0);
 }
 
 pid_t

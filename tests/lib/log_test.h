@@ -40,6 +40,15 @@ void log_test_gate_add(struct log_test_gate *, unsigned n);
 /* false after msec with fewer than n. */
 MUST_CHECK bool log_test_gate_wait(struct log_test_gate *, unsigned n, unsigned msec);
 
+/* Counts the answers to many appends. */
+struct log_test_answers {
+	struct log_test_gate gate; /* all of them */
+	unsigned at, not, unknown; /* under gate.lock, each before the gate counts it */
+	struct err last;           /* of those that are not AT */
+};
+void log_test_answers_init(struct log_test_answers *);
+commitlog_append_fn log_test_on_answer; /* arg: struct log_test_answers */
+
 /* Gathers one stream: its records as text, each followed by a line feed. */
 struct log_test_reader {
 	struct log_test_gate gate; /* records so far */
@@ -52,6 +61,9 @@ void log_test_reader_start(struct log_test_reader *, struct commitlog *, uint32_
 			   uint64_t from);
 void log_test_reader_release(struct log_test_reader *); /* after unread or close */
 
+/* A shell command, which has to succeed.  What is done to a database that is open has to be done so:
+ * a process that opens and closes it loses SQLite's locks. */
+void log_test_shell(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* This program again, with the arguments; *out reads its standard output. */
 pid_t log_test_spawn(int *out, const char *const *args);
 int log_test_wait(pid_t); /* exit code, or 128 + signal */
