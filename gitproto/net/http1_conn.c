@@ -7,19 +7,13 @@
  *			   sends is thrown away for a while, so that it reads the answer (a closed
  *			   socket with unread bytes resets, and a reset eats the answer)
  *	any     -> DEAD    the peer is gone or too slow, or the server ends */
-#include "gitproto/net/http_server_impl.h"
-
-#include <inttypes.h>
+#include "gitproto/net/http1_conn_impl.h"
 
 #include "gitproto/base/mem.h"
-#include "gitproto/net/http1_parse.h"
 
 #define LINGER_BYTES ((size_t)4 * 1024 * 1024)
 #define LINGER_MSEC 5000
 #define FEED_MAX (64u * 1024) /* bytes that the parser gets at once */
-#define CHUNK_MAX (64u * 1024)
-
-enum state { S_HEAD, S_BUSY, S_DRAIN, S_LINGER, S_DEAD, S_NSTATES };
 
 static const uint8_t may[S_NSTATES] = {
 	[S_HEAD] = 1u << S_BUSY | 1u << S_LINGER | 1u << S_DEAD,
@@ -28,48 +22,11 @@ static const uint8_t may[S_NSTATES] = {
 	[S_LINGER] = 1u << S_DEAD,
 };
 
-enum framing {
-	FR_NONE,   /* no body: HEAD, 204, 304 */
-	FR_LENGTH, /* content-length */
-	FR_CHUNKED,
-	FR_CLOSE /* ends with the connection: HTTP/1.0 */
-};
-
-struct h1_xchg {
-	struct http_xchg x;
-	struct stream body; /* request body in, response body out */
-	struct http1_conn *conn;
-	struct loop_task finish;
-	enum framing framing;
-	uint64_t left; /* FR_LENGTH: bytes still owed */
-	bool head_out; /* the response head is written */
-	bool all_out;  /* and the whole body with it */
-	bool finishing;
-};
-
-struct http1_conn {
-	unsigned magic;
-#define HTTP1_CONN_MAGIC 0x11771c0du
-	struct http_conn c;
-	struct loop *loop;
-	struct stream *tr; /* owned; the socket */
-	enum state state;
-	struct http1_parse parse;
-	struct h1_xchg *x; /* owned; in BUSY and, until it has finished, DEAD */
-	struct timer *timer;
-	bool keep;         /* after the present response */
-	size_t drain_left; /* DRAIN, LINGER */
-	uint64_t rx, tx;   /* bytes so far, to see progress */
-	uint64_t rx_was, tx_was;
-	bool idle_once; /* no progress at the last look */
-};
-
 static void on_body(struct slice, void *);
 static void feed(struct http1_conn *);
-static void pump(struct http1_conn *);
 
 static void
-enter(struct http1_conn *c, enum state s)
+enter(struct http1_conn *c, enum http1_state s)
 {
 	CHECK(may[c->state] & 1u << s);
 	c->state = s;
@@ -87,7 +44,7 @@ free_conn(struct http1_conn *c)
 static void
 finish_xchg(struct http1_conn *c)
 {
-	struct h1_xchg *x = c->x;
+	struct http1_xchg *x = c->x;
 
 	loop_task_revoke(c->loop, &x->finish);
 	c->x = NULL; /* the callback may end the server and with it this connection */
@@ -144,7 +101,7 @@ next_request(struct http1_conn *c)
 static void
 on_finish(void *arg)
 {
-	struct h1_xchg *x = arg;
+	struct http1_xchg *x = arg;
 	struct http1_conn *c = x->conn;
 	bool keep;
 
@@ -201,10 +158,10 @@ on_body(struct slice s, void *arg)
 
 /* --- the exchange's stream --- */
 
-static struct h1_xchg *
+static struct http1_xchg *
 of_body(struct stream *s)
 {
-	return CONTAINER_OF(s, struct h1_xchg, body);
+	return CONTAINER_OF(s, struct http1_xchg, body);
 }
 
 static void
@@ -222,7 +179,7 @@ static void
 body_pump(struct stream *s)
 {
 	if (of_body(s)->conn->state == S_BUSY)
-		pump(of_body(s)->conn);
+		http1_xchg_pump(of_body(s)->conn);
 }
 
 static void
@@ -241,153 +198,16 @@ static const struct stream_ops body_ops = {
 	.reset = body_reset,
 };
 
-/* --- the response --- */
-
-static enum framing
-choose_framing(const struct h1_xchg *x, const struct http_head *h)
-{
-	if (strcmp(x->x.req->method, "HEAD") == 0 || http_status_bodiless(h->status))
-		return FR_NONE;
-	if (h->content_length >= 0)
-		return FR_LENGTH;
-	return x->conn->parse.facts.minor >= 1 ? FR_CHUNKED : FR_CLOSE;
-}
-
-/* Whether the connection can serve another request after this answer. */
-static bool
-can_keep(const struct h1_xchg *x, const struct http_head *h)
-{
-	const struct http1_conn *c = x->conn;
-
-	if (!c->parse.keep_alive || c->c.srv->draining || x->framing == FR_CLOSE)
-		return false;
-	if (c->parse.done)
-		return true;
-	/* Not told to go on, a client may send the body or not: the next bytes would be either. */
-	if (x->x.wants_continue && !x->x.continued)
-		return false;
-	return h->status < 400;
-}
-
-static void
-write_head(struct h1_xchg *x, const struct http_head *h)
-{
-	struct http1_conn *c = x->conn;
-	struct evbuffer *out = c->tr->out;
-
-	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\ndate: %s\r\n", h->status,
-			    http_reason(h->status), http_server_date());
-	for (unsigned i = 0; i < h->nfields; i++)
-		if (http_server_may_write(&h->fields[i]))
-			evbuffer_add_printf(out, "%s: %s\r\n", h->fields[i].name,
-					    h->fields[i].value);
-	if (h->content_length >= 0 && !http_status_bodiless(h->status))
-		evbuffer_add_printf(out, "content-length: %" PRId64 "\r\n", h->content_length);
-	else if (x->framing == FR_CHUNKED)
-		evbuffer_add_printf(out, "transfer-encoding: chunked\r\n");
-	if (!c->keep)
-		evbuffer_add_printf(out, "connection: close\r\n");
-	else if (c->parse.facts.minor == 0)
-		evbuffer_add_printf(out, "connection: keep-alive\r\n");
-	stream_write(c->tr, SLICE_LIT("\r\n"));
-}
-
-static void
-xchg_respond(struct http_xchg *base, const struct http_head *h)
-{
-	struct h1_xchg *x = CONTAINER_OF(base, struct h1_xchg, x);
-	struct http1_conn *c = x->conn;
-
-	if (c->state != S_BUSY)
-		return;
-	x->framing = choose_framing(x, h);
-	x->left = x->framing == FR_LENGTH ? (uint64_t)h->content_length : 0;
-	c->keep = can_keep(x, h);
-	write_head(x, h);
-	x->head_out = true;
-	pump(c);
-}
-
-static void
-xchg_continue(struct http_xchg *base)
-{
-	struct http1_conn *c = CONTAINER_OF(base, struct h1_xchg, x)->conn;
-
-	if (base->wants_continue && c->state == S_BUSY)
-		stream_write(c->tr, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
-}
-
-static const struct http_xchg_ops xchg_ops = {
-	.respond = xchg_respond,
-	.send_continue = xchg_continue,
-};
-
-/* One piece of the body in its framing; the bytes are there. */
-static void
-frame_piece(struct h1_xchg *x, size_t n)
-{
-	struct evbuffer *from = x->body.out, *to = x->conn->tr->out;
-	size_t send = n;
-
-	if (x->framing == FR_NONE)
-		send = 0;
-	if (x->framing == FR_LENGTH)
-		send = (size_t)MIN((uint64_t)n, x->left);
-	if (x->framing == FR_CHUNKED)
-		evbuffer_add_printf(to, "%zx\r\n", n);
-	stream_move_bytes(to, from, send);
-	evbuffer_drain(from, n - send); /* more than was announced */
-	x->left -= x->framing == FR_LENGTH ? send : 0;
-	if (x->framing == FR_CHUNKED)
-		stream_add_bytes(to, "\r\n", 2);
-	x->conn->tx += send;
-}
-
-static void
-end_body(struct h1_xchg *x)
-{
-	struct http1_conn *c = x->conn;
-
-	x->all_out = true;
-	if (x->framing == FR_CHUNKED)
-		stream_write(c->tr, SLICE_LIT("0\r\n\r\n"));
-	if (x->framing == FR_LENGTH && x->left > 0)
-		c->keep = false; /* cut short: the client must see it */
-}
-
-/* Moves the response body on, as far as the socket's queue has room.  May run inside a call. */
-static void
-pump(struct http1_conn *c)
-{
-	struct h1_xchg *x = c->x;
-	size_t n, moved = 0;
-
-	if (!x->head_out || x->all_out || x->body.dead)
-		return;
-	while ((n = evbuffer_get_length(x->body.out)) > 0 && stream_queued(c->tr) < STREAM_HIGH) {
-		n = MIN(n, CHUNK_MAX);
-		frame_piece(x, n);
-		moved += n;
-	}
-	if (evbuffer_get_length(x->body.out) == 0 && x->body.ended)
-		end_body(x);
-	if (moved > 0)
-		stream_sent(&x->body, false);
-	/* with nothing added too: DRAINED follows, which ends the exchange */
-	if (moved > 0 || x->all_out)
-		stream_added(c->tr);
-}
-
 static void
 on_drained(struct http1_conn *c)
 {
-	struct h1_xchg *x = c->x;
+	struct http1_xchg *x = c->x;
 
 	if (c->state == S_LINGER && stream_peer_ended(c->tr))
 		conn_die(c, "the client closed the connection");
 	if (c->state != S_BUSY || x->finishing)
 		return;
-	pump(c);
+	http1_xchg_pump(c);
 	if (stream_queued(c->tr) > 0 || evbuffer_get_length(x->body.out) > 0 || !x->head_out)
 		return;
 	stream_sent(&x->body, true);
@@ -402,14 +222,14 @@ on_drained(struct http1_conn *c)
 static void
 begin_xchg(struct http1_conn *c)
 {
-	struct h1_xchg *x = MEM_NEW(struct h1_xchg);
+	struct http1_xchg *x = MEM_NEW(struct http1_xchg);
 
 	enter(c, S_BUSY);
 	c->x = x;
 	x->conn = c;
 	loop_task_init(&x->finish, on_finish, x);
 	stream_init(&x->body, c->loop, &body_ops);
-	http_xchg_begin(&x->x, &c->c, &xchg_ops, &c->parse.head, &x->body);
+	http_xchg_begin(&x->x, &c->c, &http1_xchg_ops, &c->parse.head, &x->body);
 	x->x.wants_continue = c->parse.facts.expect_continue;
 	if (c->parse.done)
 		stream_got_end(&x->body);
@@ -442,7 +262,7 @@ feed_head(struct http1_conn *c)
 static void
 broken_body(struct http1_conn *c)
 {
-	struct h1_xchg *x = c->x;
+	struct http1_xchg *x = c->x;
 
 	if (c->state == S_BUSY && !x->x.responded) {
 		/* the handler hears of a death; the client gets the reason */
@@ -564,7 +384,7 @@ on_transport(struct stream *s, enum stream_event e, void *arg)
 		break;
 	case STREAM_WRITABLE:
 		if (c->state == S_BUSY)
-			pump(c);
+			http1_xchg_pump(c);
 		break;
 	case STREAM_DRAINED:
 		on_drained(c);
@@ -581,7 +401,7 @@ on_transport(struct stream *s, enum stream_event e, void *arg)
 static bool
 waits_for_client(const struct http1_conn *c)
 {
-	const struct h1_xchg *x = c->x;
+	const struct http1_xchg *x = c->x;
 
 	if (stream_queued(c->tr) > 0)
 		return true;

@@ -27,8 +27,8 @@ struct http1_facts {
 	bool expect_continue; /* a 100 is waited for */
 	int status;           /* after an error: 400 or 417 */
 };
-MUST_CHECK int
-http1_policy_request(struct http1_facts *, const struct http_head *, unsigned minor, struct err *);
+MUST_CHECK int http1_policy_request(struct http1_facts *, const struct http_head *, unsigned minor,
+				    struct err *);
 
 /* ERR_BAD for a trailer field that would change framing, routing or authentication. */
 MUST_CHECK int http1_policy_trailer(struct slice name, struct err *);

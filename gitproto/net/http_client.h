@@ -40,7 +40,8 @@ enum http_call_event {
 };
 typedef void http_call_fn(struct http_call *, enum http_call_event, void *arg);
 
-/* head is copied; its "host" becomes :authority.  with_body: a request body follows on the stream (stream_end ends it). */
+/* head is copied; its "host" becomes :authority.  with_body: a request body follows on the stream
+ * (stream_end ends it). */
 struct http_call *http_call_new(struct http_session *, const struct http_head *head, bool with_body,
 				http_call_fn *, void *arg);
 const struct http_head *http_call_response(const struct http_call *); /* after CALL_HEAD */

@@ -30,8 +30,8 @@ int sock_accept(int listen_fd, struct sock_addr *peer);
  * says what went wrong.  sock_dial_free ends the attempt without a call; also after it. */
 struct sock_dial;
 typedef void sock_dial_fn(int fd, const char *why, void *arg);
-struct sock_dial *
-sock_dial_new(struct loop *, const struct sock_addr *, unsigned msec, sock_dial_fn *, void *arg);
+struct sock_dial *sock_dial_new(struct loop *, const struct sock_addr *, unsigned msec,
+				sock_dial_fn *, void *arg);
 void sock_dial_free(struct sock_dial **);
 
 #endif
