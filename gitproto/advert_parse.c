@@ -146,6 +146,8 @@ take_v2_line(struct parse *p, struct slice line)
 	struct buf *caps = &p->out->caps;
 	struct caps_item item = caps_line(line);
 
+	if (slice_find(line, '\0') >= 0 || slice_find(line, '\n') >= 0)
+		return refuse_line(p, line);
 	if (caps->len > 0)
 		buf_add_byte(caps, '\n');
 	buf_add_slice(caps, line);

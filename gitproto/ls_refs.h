@@ -17,8 +17,8 @@ struct ls_refs {
 
 /* The request is done and its command is ls-refs.  allow_unborn: `unborn` was advertised, otherwise
  * it is ignored.  ERR_BAD with git's words for an unknown argument, ERR_NOMEM. */
-MUST_CHECK int
-ls_refs_parse(struct ls_refs *out, const struct v2_request *, bool allow_unborn, struct err *);
+MUST_CHECK int ls_refs_parse(struct ls_refs *out, const struct v2_request *, bool allow_unborn,
+			     struct err *);
 void ls_refs_release(struct ls_refs *);
 /* The whole answer with its flush.  Cost: a binary search for each prefix, and what matches. */
 void ls_refs_write(struct buf *, const struct ls_refs *, const struct reflist *);

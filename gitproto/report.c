@@ -133,6 +133,16 @@ take_unpack(struct parse *p, struct slice line)
 	return slice_eq_str(line, "ok") ? 0 : keep_text(&p->out->unpack, p, line);
 }
 
+/* A ref's name has no control bytes; the writer would have to change them. */
+static bool
+is_clean(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name.p[i] < 0x20)
+			return false;
+	return name.len > 0;
+}
+
 static int
 take_ref(struct parse *p, struct slice line, bool ok)
 {
@@ -142,7 +152,7 @@ take_ref(struct parse *p, struct slice line, bool ok)
 	void *more;
 	int rc;
 
-	if (name.len == 0)
+	if (!is_clean(name))
 		return refuse_line(p, line);
 	if (p->out->n == p->max_refs)
 		return err_set(p->err, ERR_TOO_BIG, "a report of more than %zu refs", p->max_refs);
@@ -185,7 +195,7 @@ take_option(struct parse *p, struct slice line)
 		rc = oid_parse_any(&r->old_oid, value);
 	} else if (slice_eq_str(key, "new-oid")) {
 		rc = oid_parse_any(&r->new_oid, value);
-	} else if (slice_eq_str(key, "refname") && r->refname == NULL) {
+	} else if (slice_eq_str(key, "refname") && r->refname == NULL && is_clean(value)) {
 		rc = keep_text(&text, p, value);
 		if (rc == 0)
 			r->refname = text;

@@ -40,8 +40,8 @@ struct smart_path {
 /* target: path and query, as on the request line.  prefix: components to be stripped ("/git"), with
  * or without slashes at its ends; empty: none.  ERR_BAD: a name that cannot be, ERR_NOT_FOUND: not
  * below the prefix or no such endpoint, ERR_REFUSED: an unknown service, ERR_TOO_BIG. */
-MUST_CHECK int
-smart_path_parse(struct smart_path *out, struct slice target, struct slice prefix, struct err *);
+MUST_CHECK int smart_path_parse(struct smart_path *out, struct slice target, struct slice prefix,
+				struct err *);
 /* "owner/name[.git]" as people write it; nothing is decoded. */
 MUST_CHECK int smart_path_repo_parse(struct smart_path_repo *out, struct slice name, struct err *);
 

@@ -60,8 +60,8 @@ struct slice v2_request_name(const struct v2_request *); /* of the command; empt
 bool v2_request_cap(struct slice *value, const struct v2_request *, const char *name);
 /* What git's serve.c refuses: a command or capability that was not advertised, another object
  * format.  advertised: one capability a line (advert.h).  ERR_UNSUPPORTED with git's words. */
-MUST_CHECK int
-v2_request_check(const struct v2_request *, struct slice advertised, enum oid_format, struct err *);
+MUST_CHECK int v2_request_check(const struct v2_request *, struct slice advertised, enum oid_format,
+				struct err *);
 
 /* Once done, valid until release: arguments without LF, each with a NUL behind. */
 size_t v2_request_count(const struct v2_request *);

@@ -52,7 +52,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	CHECK(n <= (ssize_t)size);
 	if (n < 0)
-		CHECK(err.text[0] != '\0');
+		CHECK(err.code == (int)n);
 	if (n <= 0)
 		return 0;
 	write_again(&a);

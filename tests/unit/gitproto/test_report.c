@@ -110,7 +110,7 @@ odd_ones(void **state)
 		{ "0009ng r\n0000", false, 13, NULL },
 		{ "0009ok r\n0000", true, ERR_BAD, NULL },
 		{ "000bng  why0000", false, ERR_BAD, NULL },
-		{ "000cok r\nxx\n0000", false, 16, NULL },
+		{ "000cok r\nxx\n0000", false, ERR_BAD, NULL },
 		{ "0011option old-oid0000", false, ERR_BAD, NULL },
 		{ "0008ok r0016option old-oid abc0000", false, ERR_BAD, NULL },
 		{ "0008ok r0014option new-thing0000", false, 32, NULL },

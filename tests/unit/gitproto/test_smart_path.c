@@ -11,106 +11,104 @@
 #define RP SERVICE_RECEIVE_PACK
 #define NO SERVICE_NONE
 
+static const struct {
+	const char *target, *path, *key; /* path NULL: refused with rc */
+	int rc;
+	enum smart_path_endpoint endpoint;
+	enum service service;
+} target_rows[] = {
+	{ "/o/n.git/info/refs?service=git-upload-pack", "o/n", "o/n", 0, REFS, UP },
+	{ "/o/n/info/refs?service=git-receive-pack", "o/n", "o/n", 0, REFS, RP },
+	{ "/o/n/info/refs", "o/n", "o/n", 0, REFS, NO },
+	{ "/o/n/info/refs?x=1", "o/n", "o/n", 0, REFS, NO },
+	{ "/o/n/info/refs?", "o/n", "o/n", 0, REFS, NO },
+	{ "/o/n/info/refs?x=1&service=git-upload-pack&y", "o/n", "o/n", 0, REFS, UP },
+	{ "/o/n/info/refs?service=git-upload-pack&service=git-receive-pack", "o/n", "o/n", 0, REFS,
+	  RP },
+	{ "/o/n/info/refs?service=x&service=git-receive-pack", "o/n", "o/n", 0, REFS, RP },
+	{ "/o/n/info/refs?s%65rvice=git%2dupload-pack", "o/n", "o/n", 0, REFS, UP },
+	{ "/o/n/info/refs?service=git-x", NULL, NULL, ERR_REFUSED, 0, 0 },
+	{ "/o/n/info/refs?service=git-receive-pack&service=x", NULL, NULL, ERR_REFUSED, 0, 0 },
+	{ "/o/n/info/refs?service", NULL, NULL, ERR_REFUSED, 0, 0 },
+	{ "/o/n.git/git-upload-pack", "o/n", "o/n", 0, SMART_PATH_UPLOAD_PACK, UP },
+	{ "/o/n.git/git-receive-pack", "o/n", "o/n", 0, SMART_PATH_RECEIVE_PACK, RP },
+	{ "/o/n.git/git-upload-archive", "o/n", "o/n", 0, SMART_PATH_UPLOAD_ARCHIVE,
+	  SERVICE_UPLOAD_ARCHIVE },
+	{ "/o/n.git/HEAD", "o/n", "o/n", 0, SMART_PATH_DUMB, NO },
+	{ "/o/n.git/objects/info/packs", "o/n", "o/n", 0, SMART_PATH_DUMB, NO },
+	{ "/o/n.git/objects/ab/" HEX38, "o/n", "o/n", 0, SMART_PATH_DUMB, NO },
+	{ "/o/n.git/objects/pack/pack-" HEX38 "ab.idx", "o/n", "o/n", 0, SMART_PATH_DUMB, NO },
+	{ "/o/n.git/objects/pack/pack-" HEX38 "ab.keep", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/n.git/objects/pack/../../config", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/n.git/objects/ab/" HEX38 "a", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/n.git/config", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/n.git/", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/n.git", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/n.git//info/refs", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/n.git/info/refs/", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	{ "/o/p/n.git/info/refs", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
+	/* names */
+	{ "/Owner/Name.GIT/info/refs", "owner/name", "owner/name", 0, REFS, NO },
+	{ "/o/%6e%2egit/info/refs", "o/n", "o/n", 0, REFS, NO },
+	{ "/o/n.wiki.git/info/refs", "o/n.wiki", "o/n", 0, REFS, NO },
+	{ "/o/N.Wiki/info/refs", "o/n.wiki", "o/n", 0, REFS, NO },
+	{ "/o.wiki/n/info/refs", "o.wiki/n", "o.wiki/n", 0, REFS, NO },
+	{ "/o/a..b/info/refs", "o/a..b", "o/a..b", 0, REFS, NO },
+	{ "/o/_-./info/refs", "o/_-.", "o/_-.", 0, REFS, NO },
+	{ "/" A100 "/" A100 ".git/info/refs", A100 "/" A100, A100 "/" A100, 0, REFS, NO },
+	{ "/o/" A100 "a/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/" A100 A100 "/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n.git.git/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o.git/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n.wiki.wiki/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n.git.wiki/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/.wiki/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/.git/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/../info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/../n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/./info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/%2e%2e/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/%252e/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o%2fn/x/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n%00/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n%0a/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n%/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n%4/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n%zz/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n\\x/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/-n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/-o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/~o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o/n\xc3\xa4/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/o//n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "//o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "/", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+	{ "http://h/o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
+};
+
 static void
 targets(void **state)
 {
-	static const struct {
-		const char *target, *path, *key; /* path NULL: refused with rc */
-		int rc;
-		enum smart_path_endpoint endpoint;
-		enum service service;
-	} rows[] = {
-		{ "/o/n.git/info/refs?service=git-upload-pack", "o/n", "o/n", 0, REFS, UP },
-		{ "/o/n/info/refs?service=git-receive-pack", "o/n", "o/n", 0, REFS, RP },
-		{ "/o/n/info/refs", "o/n", "o/n", 0, REFS, NO },
-		{ "/o/n/info/refs?x=1", "o/n", "o/n", 0, REFS, NO },
-		{ "/o/n/info/refs?", "o/n", "o/n", 0, REFS, NO },
-		{ "/o/n/info/refs?x=1&service=git-upload-pack&y", "o/n", "o/n", 0, REFS, UP },
-		{ "/o/n/info/refs?service=git-upload-pack&service=git-receive-pack", "o/n", "o/n",
-		  0, REFS, RP },
-		{ "/o/n/info/refs?service=x&service=git-receive-pack", "o/n", "o/n", 0, REFS, RP },
-		{ "/o/n/info/refs?s%65rvice=git%2dupload-pack", "o/n", "o/n", 0, REFS, UP },
-		{ "/o/n/info/refs?service=git-x", NULL, NULL, ERR_REFUSED, 0, 0 },
-		{ "/o/n/info/refs?service=git-receive-pack&service=x", NULL, NULL, ERR_REFUSED, 0,
-		  0 },
-		{ "/o/n/info/refs?service", NULL, NULL, ERR_REFUSED, 0, 0 },
-		{ "/o/n.git/git-upload-pack", "o/n", "o/n", 0, SMART_PATH_UPLOAD_PACK, UP },
-		{ "/o/n.git/git-receive-pack", "o/n", "o/n", 0, SMART_PATH_RECEIVE_PACK, RP },
-		{ "/o/n.git/git-upload-archive", "o/n", "o/n", 0, SMART_PATH_UPLOAD_ARCHIVE,
-		  SERVICE_UPLOAD_ARCHIVE },
-		{ "/o/n.git/HEAD", "o/n", "o/n", 0, SMART_PATH_DUMB, NO },
-		{ "/o/n.git/objects/info/packs", "o/n", "o/n", 0, SMART_PATH_DUMB, NO },
-		{ "/o/n.git/objects/ab/" HEX38, "o/n", "o/n", 0, SMART_PATH_DUMB, NO },
-		{ "/o/n.git/objects/pack/pack-" HEX38 "ab.idx", "o/n", "o/n", 0, SMART_PATH_DUMB,
-		  NO },
-		{ "/o/n.git/objects/pack/pack-" HEX38 "ab.keep", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/n.git/objects/pack/../../config", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/n.git/objects/ab/" HEX38 "a", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/n.git/config", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/n.git/", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/n.git", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/n.git//info/refs", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/n.git/info/refs/", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		{ "/o/p/n.git/info/refs", NULL, NULL, ERR_NOT_FOUND, 0, 0 },
-		/* names */
-		{ "/Owner/Name.GIT/info/refs", "owner/name", "owner/name", 0, REFS, NO },
-		{ "/o/%6e%2egit/info/refs", "o/n", "o/n", 0, REFS, NO },
-		{ "/o/n.wiki.git/info/refs", "o/n.wiki", "o/n", 0, REFS, NO },
-		{ "/o/N.Wiki/info/refs", "o/n.wiki", "o/n", 0, REFS, NO },
-		{ "/o.wiki/n/info/refs", "o.wiki/n", "o.wiki/n", 0, REFS, NO },
-		{ "/o/a..b/info/refs", "o/a..b", "o/a..b", 0, REFS, NO },
-		{ "/o/_-./info/refs", "o/_-.", "o/_-.", 0, REFS, NO },
-		{ "/" A100 "/" A100 ".git/info/refs", A100 "/" A100, A100 "/" A100, 0, REFS, NO },
-		{ "/o/" A100 "a/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/" A100 A100 "/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n.git.git/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o.git/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n.wiki.wiki/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n.git.wiki/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/.wiki/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/.git/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/../info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/../n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/./info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/%2e%2e/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/%252e/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o%2fn/x/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n%00/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n%0a/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n%/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n%4/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n%zz/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n\\x/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/-n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/-o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/~o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o/n\xc3\xa4/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/o//n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "//o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "/", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-		{ "http://h/o/n/info/refs", NULL, NULL, ERR_BAD, 0, 0 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	for (size_t i = 0; i < COUNT(target_rows); i++) {
 		struct smart_path p;
 		struct err err = { 0 };
-		int rc = smart_path_parse(&p, slice_str(rows[i].target), SLICE_NONE, &err);
+		int rc = smart_path_parse(&p, slice_str(target_rows[i].target), SLICE_NONE, &err);
 
-		if (rc != rows[i].rc)
-			print_message("target: %s: %s\n", rows[i].target, err.text);
-		assert_int_equal(rc, rows[i].rc);
+		if (rc != target_rows[i].rc)
+			print_message("target: %s: %s\n", target_rows[i].target, err.text);
+		assert_int_equal(rc, target_rows[i].rc);
 		if (rc < 0) {
 			assert_true(err.text[0] != '\0');
 			continue;
 		}
-		assert_string_equal(p.repo.path, rows[i].path);
-		assert_string_equal(p.repo.key, rows[i].key);
-		assert_int_equal(p.repo.wiki, strcmp(rows[i].path, rows[i].key) != 0);
-		assert_int_equal(p.endpoint, rows[i].endpoint);
-		assert_int_equal(p.service, rows[i].service);
+		assert_string_equal(p.repo.path, target_rows[i].path);
+		assert_string_equal(p.repo.key, target_rows[i].key);
+		assert_int_equal(p.repo.wiki, strcmp(target_rows[i].path, target_rows[i].key) != 0);
+		assert_int_equal(p.endpoint, target_rows[i].endpoint);
+		assert_int_equal(p.service, target_rows[i].service);
 	}
 }
 
