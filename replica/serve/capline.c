@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "gitproto/advert.h"
+#include "gitproto/advert_parse.h"
 #include "gitproto/base/buf.h"
 #include "gitproto/base/mem.h"
 #include "replica/repo/run.h"
@@ -15,7 +15,7 @@ static int
 git(const char *const *argv, char *const *env, struct buf *out, struct err *err)
 {
 	buf_clear(out);
-	return run_capture(argv, env, NULL, SLICE_NONE, out, err);
+	return run_git(argv, env, SLICE_NONE, out, err);
 }
 
 /* What `git upload-pack` or `receive-pack` advertises for the repository at path. */

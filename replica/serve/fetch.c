@@ -341,7 +341,8 @@ write_ls_refs(struct fetch *f, const struct reflist *list, struct buf *out)
 {
 	struct ls_refs args;
 
-	if (v2_request_check_format(&f->v2, list->format, &f->err) != 0 ||
+	if (v2_request_check(&f->v2, slice_str(f->serve->caps->format[list->format].v2),
+			     list->format, &f->err) != 0 ||
 	    ls_refs_parse(&args, &f->v2, true, &f->err) != 0)
 		return;
 	ls_refs_write(out, &args, list);

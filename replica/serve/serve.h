@@ -18,7 +18,8 @@
 
 struct strict_reads;
 struct pushes;
-struct stages;
+struct pack_gets;
+struct stage_holds;
 struct status_feed;
 
 struct serve {
@@ -30,8 +31,8 @@ struct serve {
 	struct apply *apply;
 	struct peers *peers;
 	const struct caplines *caps;
-	struct map *map; /* NULL until the first one came; swapped by the replica */
-	struct directory *directory;
+	const struct map *map; /* NULL until the first one came; swapped by the replica */
+	const struct directory *directory;
 	uint32_t self; /* number of this node, 0: not in the map */
 	uint8_t cluster[16];
 	uint8_t incarnation[16];
@@ -41,7 +42,8 @@ struct serve {
 	/* rooms of their own, made by serve_new */
 	struct strict_reads *reads;
 	struct pushes *pushes;
-	struct stages *stages;
+	struct stage_holds *holds;
+	struct pack_gets *wants;
 	struct status_feed *feed;
 
 	/* configuration */
@@ -64,10 +66,8 @@ void serve_shard_changed(struct serve *, struct shard *);
 
 /* The shard of a repository by map and directory; ERR_UNAVAILABLE before a map is known,
  * ERR_WRONG_NODE when it is not on this node. */
-MUST_CHECK int
-serve_shard_of(struct serve *, struct shard **out, const struct smart_path_repo *, struct err *);
-/* 421 with what this node knows (docs/node-api.md). */
-void serve_wrong_node(struct serve *, struct http_xchg *, struct shard *, const struct err *);
+MUST_CHECK int serve_shard_of(struct serve *, struct shard **out, const struct smart_path_repo *,
+			      struct err *);
 /* The error as an answer: 421 for ERR_WRONG_NODE, retry-after on 503; logged once. */
 void serve_refuse(struct serve *, struct http_xchg *, struct shard *, const struct err *);
 /* Request id that the router gave, or "-". */

@@ -6,7 +6,7 @@
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
 #include "gitproto/base/mem.h"
-#include "replica/admin/replica_stats.h"
+#include "replica/repo/replica_stats.h"
 #include "replica/serve/serve.h"
 
 /* A primary that does not answer for so long is not asked again for a while: barriers serve. */

@@ -33,9 +33,8 @@ struct shards_opts {
 	uint8_t incarnation[16];
 	uint64_t start;
 	uint64_t boot;
-	bool lease_reads; /* R6; no: every strict read takes a barrier */
-	uint64_t
-		append_wait_msec; /* an append whose fate is open so long gets a barrier behind it */
+	bool lease_reads;   /* R6; no: every strict read takes a barrier */
+	uint64_t read_msec; /* a strict read without proof by then is ERR_UNAVAILABLE */
 	/* The position, role or epoch of a shard changed (told at the end of the tick). */
 	void (*changed)(struct shard *, void *arg);
 	/* This disk is an old copy (R13), or something as bad: stop. */
@@ -47,8 +46,8 @@ void shards_free(struct shards **); /* waiters are told ERR_UNAVAILABLE */
 /* Who we are in the map; before that nothing claims. */
 void shards_set_self(struct shards *, uint32_t node, const uint8_t cluster[16]);
 /* A shard begins here with the state that the catalog has; idempotent. */
-struct shard *
-shards_add(struct shards *, uint32_t index, const struct verdict_state *, const uint8_t hash[32]);
+struct shard *shards_add(struct shards *, uint32_t index, const struct verdict_state *,
+			 const uint8_t hash[32]);
 struct shard *shards_get(struct shards *, uint32_t index); /* NULL: not on this node */
 size_t shards_count(const struct shards *);
 struct shard *shards_at(struct shards *, size_t i);
@@ -86,8 +85,8 @@ enum shard_fate {
 };
 typedef void shard_append_fn(enum shard_fate, uint64_t offset, const char *why, void *arg);
 /* ERR_WRONG_NODE when not primary, ERR_TOO_BIG for the record, ERR_UNAVAILABLE when halted. */
-MUST_CHECK int
-shard_append(struct shard *, struct record *, shard_append_fn *, void *arg, struct err *);
+MUST_CHECK int shard_append(struct shard *, struct record *, shard_append_fn *, void *arg,
+			    struct err *);
 
 /* Strict read, at this node's own hand (R7, ways 1 and 3).  done comes once, with an offset: serve
  * when applied up to there (shard_wait).  At the primary under its lease it is answered before the

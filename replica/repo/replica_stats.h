@@ -1,0 +1,31 @@
+/* replica/repo/replica_stats.h - the counters of a storage node, one table for the process.
+ * Thread: any after replica_stats_init. */
+#ifndef REPLICA_REPO_REPLICA_STATS_H
+#define REPLICA_REPO_REPLICA_STATS_H
+
+#include "gitproto/base/buf.h"
+
+enum replica_stat {
+	RSTAT_READS,      /* strict reads; set: enum read_way */
+	RSTAT_FETCHES,    /* set: 0 info/refs, 1 ls-refs, 2 upload-pack */
+	RSTAT_PUSHES,     /* set: enum push_end */
+	RSTAT_PUSH_TIME,  /* microseconds from the request to its answer */
+	RSTAT_STAGED,     /* bytes of packs staged here */
+	RSTAT_PACKS_SENT, /* packs given to peers */
+	RSTAT_PACKS_GOT,  /* missing packs fetched from peers */
+	RSTAT_COUNT
+};
+enum read_way { READ_WAY_LEASE, READ_WAY_ASK, READ_WAY_BARRIER };
+enum push_end { PUSH_END_OK, PUSH_END_REFUSED, PUSH_END_FAILED };
+
+void replica_stats_init(void);
+void replica_stats_add(enum replica_stat, unsigned set, uint64_t n);
+void replica_stats_observe(enum replica_stat, uint64_t v);
+static inline void
+replica_stats_read(enum read_way way)
+{
+	replica_stats_add(RSTAT_READS, way, 1);
+}
+void replica_stats_text(struct buf *); /* Prometheus */
+
+#endif

@@ -1,0 +1,466 @@
+/* replica/serve/push.c - THE LIFE OF A PUSH on its primary: from the request's head to git
+ * receive-pack and its answer.
+ *
+ *	st_where	is this node the primary of the repository's shard
+ *	st_caught_up	all that was read of the log is applied
+ *	st_repo		the repository; made now when auto_create says so
+ *	st_loaded	its refs are in memory
+ *	st_admit	disk space, number of children; then "100, go on" to the router
+ *	st_commands	read the command list
+ *	st_receive	git receive-pack takes over; it comes back through its hooks (push_hook.c)
+ *
+ * Up to st_admit a refusal has consumed nothing, so the router may try elsewhere. */
+#include <inttypes.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+
+#include "gitproto/base/check.h"
+#include "gitproto/base/clock.h"
+#include "gitproto/base/hex.h"
+#include "gitproto/base/log.h"
+#include "gitproto/base/mem.h"
+#include "gitproto/base/rnd.h"
+#include "gitproto/version.h"
+#include "replica/hook/hook_wire.h"
+#include "replica/repo/git_env.h"
+#include "replica/repo/replica_stats.h"
+#include "replica/serve/push_impl.h"
+#include "replica/serve/repo_admin.h"
+
+#define MAX_READ (40u << 20) /* of the body's beginning: PUSH_REQUEST_BYTES and one window */
+
+static enum push_step st_caught_up(struct push *);
+static enum push_step st_repo(struct push *);
+static enum push_step st_loaded(struct push *);
+static enum push_step st_admit(struct push *);
+static enum push_step st_commands(struct push *);
+static enum push_step st_receive(struct push *);
+
+static void
+push_free(struct push *p)
+{
+	enum push_end end = p->committed               ? PUSH_END_OK
+			    : p->hook == HOOK_ANSWERED ? PUSH_END_REFUSED
+						       : PUSH_END_FAILED;
+
+	push_hook_gone(p);
+	if (p->child != NULL) {
+		replica_stats_add(RSTAT_PUSHES, end, 1);
+		replica_stats_observe(RSTAT_PUSH_TIME, (clock_boot_ns() - p->begun_ns) / 1000);
+	}
+	LIST_REMOVE(p, next);
+	p->all->n--;
+	relay_free(&p->out);
+	body_free(&p->body);
+	child_free(&p->child);
+	stage_send_free(&p->stage, p->keep);
+	pushed_pack_free(&p->pack);
+	push_free_refs(p);
+	if (p->req_open)
+		push_request_release(&p->req);
+	buf_release(&p->read);
+	repo_unref(&p->repo);
+	free(p);
+}
+
+void
+push_maybe_free(struct push *p)
+{
+	if (p->xchg == NULL && p->waits == 0 && !p->append_open && p->lock == NULL &&
+	    (p->child == NULL || p->exited))
+		push_free(p);
+}
+
+bool
+push_came_back(struct push *p)
+{
+	CHECK(p->waits > 0);
+	p->waits--;
+	if (!p->dead)
+		return true;
+	push_maybe_free(p);
+	return false;
+}
+
+void
+push_run(struct push *p)
+{
+	enum push_step s;
+
+	do
+		s = p->step(p);
+	while (s == PUSH_NEXT);
+}
+
+struct push *
+push_find(struct pushes *all, struct slice id_text)
+{
+	struct push *p;
+
+	LIST_FOREACH (p, &all->list, next)
+		if (slice_eq_str(id_text, p->id_text))
+			return p;
+	return NULL;
+}
+
+/* A child whose answer nobody reads must still be able to end. */
+static void
+on_orphan_io(struct stream *io, enum stream_event ev UNUSED, void *arg UNUSED)
+{
+	stream_take(io, stream_readable(io));
+}
+
+static void
+on_close(void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	relay_free(&p->out);
+	body_free(&p->body);
+	p->xchg = NULL;
+	p->dead = true;
+	if (p->child != NULL && !p->exited) {
+		/* Cut off within the pack, git refuses it and clears its quarantine itself. */
+		stream_on(child_io(p->child), on_orphan_io, NULL);
+		stream_take(child_io(p->child), stream_readable(child_io(p->child)));
+		stream_end(child_io(p->child));
+	}
+	push_maybe_free(p);
+}
+
+static enum push_step
+refuse(struct push *p)
+{
+	serve_refuse(p->serve, p->xchg, p->shard, &p->err);
+	return PUSH_DONE;
+}
+
+static enum push_step
+st_where(struct push *p)
+{
+	if (serve_shard_of(p->serve, &p->shard, &p->path.repo, &p->err) != 0)
+		return refuse(p);
+	if (!shard_is_primary(p->shard)) {
+		err_set(&p->err, ERR_WRONG_NODE, "this node is not the primary of shard %" PRIu32,
+			shard_index(p->shard));
+		return refuse(p);
+	}
+	p->step = st_caught_up;
+	return PUSH_NEXT;
+}
+
+static void
+on_caught_up(int rc, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	if (!push_came_back(p))
+		return;
+	if (rc != 0) {
+		err_set(&p->err, ERR_UNAVAILABLE, "this node is still catching up; push again");
+		refuse(p);
+		return;
+	}
+	p->step = st_repo;
+	push_run(p);
+}
+
+static enum push_step
+st_caught_up(struct push *p)
+{
+	p->waits++;
+	shard_wait(p->shard, NULL, shard_position(p->shard), p->deadline_ns, on_caught_up, p);
+	return PUSH_WAIT;
+}
+
+static void
+on_created(const struct err *err, const uint8_t id[16] UNUSED, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	if (!push_came_back(p))
+		return;
+	if (err->code != 0 && err->code != ERR_EXISTS) {
+		p->err = *err;
+		refuse(p);
+		return;
+	}
+	push_run(p); /* st_repo again */
+}
+
+static enum push_step
+st_repo(struct push *p)
+{
+	struct repo_admin_create c = { .path = p->path.repo.path,
+				       .head = "refs/heads/main",
+				       .format = OID_SHA1,
+				       .flags = RECORD_CREATE_AUTO };
+
+	p->repo = repo_find(p->serve->repos, p->path.repo.path);
+	if (p->repo != NULL) {
+		p->step = st_loaded;
+		return PUSH_NEXT;
+	}
+	if (!p->serve->auto_create) {
+		err_set(&p->err, ERR_NOT_FOUND, "repository '%s' does not exist",
+			p->path.repo.path);
+		return refuse(p);
+	}
+	p->waits++;
+	repo_admin_create(p->serve, p->shard, &c, on_created, p);
+	return PUSH_WAIT;
+}
+
+static void
+on_loaded(void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	if (push_came_back(p))
+		push_run(p); /* st_loaded again: looked at under the lock */
+}
+
+static void
+on_load(struct repo *repo UNUSED, int rc UNUSED, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	loop_post(p->serve->loop, on_loaded, p);
+}
+
+static enum push_step
+st_loaded(struct push *p)
+{
+	bool loaded, usable;
+
+	pthread_mutex_lock(&p->repo->shared.lock);
+	loaded = p->repo->shared.refs != NULL;
+	usable = !p->repo->shared.deleted && !p->repo->shared.quarantined &&
+		 p->repo->shared.missing == 0;
+	p->repo->shared.used = clock_boot_ns();
+	pthread_mutex_unlock(&p->repo->shared.lock);
+	if (!usable || clock_boot_ns() > p->deadline_ns) {
+		err_set(&p->err, ERR_UNAVAILABLE,
+			"the primary's copy of '%s' is out of service; push again",
+			p->path.repo.path);
+		return refuse(p);
+	}
+	if (!loaded) {
+		p->waits++;
+		apply_load(p->serve->apply, p->repo, on_load, p);
+		return PUSH_WAIT;
+	}
+	p->step = st_admit;
+	return PUSH_NEXT;
+}
+
+static enum push_step
+st_admit(struct push *p)
+{
+	struct serve *s = p->serve;
+	struct statvfs fs;
+	struct push_request_opts o = { .format = p->repo->format,
+				       .push_options = true,
+				       .atomic = true };
+
+	if (statvfs(repo_table_root(s->repos), &fs) == 0 &&
+	    (uint64_t)fs.f_bavail * fs.f_frsize < s->min_free) {
+		err_set(&p->err, ERR_FULL,
+			"the disk of the storage node is full; nothing was changed, "
+			"push again when its operator has made room");
+		return refuse(p);
+	}
+	if (child_running(s->children) >= s->max_children) {
+		err_set(&p->err, ERR_UNAVAILABLE,
+			"the storage node runs as many git processes as it may; push again");
+		return refuse(p);
+	}
+	push_request_init(&p->req, &o);
+	p->req_open = true;
+	http_xchg_continue(p->xchg);
+	p->step = st_commands;
+	return PUSH_NEXT;
+}
+
+static enum push_step
+reply_nothing(struct push *p)
+{
+	http_xchg_reply(p->xchg, 200, NULL, service_type_result(SERVICE_RECEIVE_PACK), SLICE_NONE);
+	return PUSH_DONE;
+}
+
+static enum push_step
+st_commands(struct push *p)
+{
+	bool more = true;
+
+	while (more && !p->req.done) {
+		struct slice in = body_peek(p->body);
+		ssize_t n = push_request_feed(&p->req, in, &p->err);
+
+		if (n < 0)
+			return refuse(p);
+		buf_add(&p->read, in.p, (size_t)n);
+		body_take(p->body, (size_t)n);
+		more = n > 0;
+	}
+	if (p->req.done && p->req.n_commands == 0)
+		return reply_nothing(p); /* git's probe before a large push */
+	if (p->req.done) {
+		p->step = st_receive;
+		return PUSH_NEXT;
+	}
+	if (body_ended(p->body)) {
+		err_set(&p->err, ERR_BAD, "the request body ends within the list of commands");
+		return refuse(p);
+	}
+	return PUSH_WAIT;
+}
+
+static void
+on_body(struct body *b, enum body_event ev, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	if (p->child == NULL && http_xchg_responded(p->xchg))
+		return; /* refused already; the rest of the body is of no interest */
+	if (ev == BODY_BROKEN && p->child != NULL) {
+		stream_end(child_io(p->child)); /* git finds it cut off and says so */
+	} else if (ev == BODY_BROKEN) {
+		p->err = *body_err(b);
+		refuse(p);
+	} else if (ev == BODY_MORE && p->step == st_commands) {
+		push_run(p);
+	}
+}
+
+static void
+on_child_io(struct stream *io UNUSED, enum stream_event ev, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	if (ev == STREAM_WRITABLE && p->body != NULL)
+		body_on_stream(p->body, ev);
+}
+
+static void
+finish_answer(struct push *p)
+{
+	if (!p->out_done || !p->exited || p->xchg == NULL)
+		return;
+	if (WIFSIGNALED(p->status))
+		stream_reset(http_xchg_stream(p->xchg), "git receive-pack was killed");
+	else
+		stream_end(http_xchg_stream(p->xchg));
+}
+
+static void
+on_out_done(enum relay_end end UNUSED, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	p->out_done = true;
+	finish_answer(p);
+}
+
+static void
+on_exit_child(struct child *c, int status, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+	const char *words = child_complaint(c);
+
+	p->exited = true;
+	p->status = status;
+	log_info(p->request, "push",
+		 "repo=%s refs=%zu committed=%s status=%d ms=%" PRIu64 " stderr=%s",
+		 p->path.repo.path, p->n_refs, p->committed ? "yes" : "no", status,
+		 (clock_boot_ns() - p->begun_ns) / CLOCK_MSEC, log_value(words, strlen(words)));
+	finish_answer(p);
+	push_maybe_free(p);
+}
+
+static int
+spawn_receive_pack(struct push *p)
+{
+	char dir[4096], max[32];
+	const char *const argv[] = { "git", "receive-pack", "--stateless-rpc", dir, NULL };
+	const char *asked = http_head_get(http_xchg_request(p->xchg), "git-protocol");
+	enum version v = asked != NULL ? version_parse(slice_str(asked)) : VERSION_0;
+	struct git_env *env;
+	struct child_opts o = { .argv = argv, .on_exit = on_exit_child, .arg = p };
+	int rc;
+
+	if (!repo_dir_of(dir, sizeof(dir), p->serve->repos, p->repo))
+		return err_set(&p->err, ERR_NOT_FOUND, "repository '%s' does not exist",
+			       p->path.repo.path);
+	env = git_env_new(GIT_ENV_PUSH, p->serve->home, p->serve->hooks);
+	git_env_set(env, "GIT_PROTOCOL", version_text(version_spoken(SERVICE_RECEIVE_PACK, v)));
+	git_env_set(env, HOOK_ENV_SOCK, p->serve->sock);
+	git_env_set(env, HOOK_ENV_PUSH, p->id_text);
+	if (p->serve->max_push > 0) {
+		snprintf(max, sizeof(max), "%" PRIu64, p->serve->max_push);
+		git_env_config(env, "receive.maxInputSize", max);
+	}
+	o.env = git_env_list(env);
+	rc = child_spawn(&p->child, p->serve->children, &o, &p->err);
+	git_env_free(&env);
+	return rc;
+}
+
+static enum push_step
+st_receive(struct push *p)
+{
+	struct relay_opts o = { .done = on_out_done, .arg = p };
+	struct http_head *head;
+
+	if (spawn_receive_pack(p) != 0)
+		return refuse(p);
+	head = http_head_new();
+	head->status = 200;
+	head->content_length = -1;
+	http_head_addf(head, "content-type", "%s", service_type_result(SERVICE_RECEIVE_PACK));
+	http_head_addf(head, "cache-control", "no-cache, max-age=0, must-revalidate");
+	http_xchg_respond(p->xchg, head);
+	http_head_free(&head);
+	stream_on(child_io(p->child), on_child_io, p);
+	stream_write(child_io(p->child), buf_slice(&p->read));
+	buf_release(&p->read);
+	p->out = relay_new(child_io(p->child), http_xchg_stream(p->xchg), &o);
+	body_pass(p->body, child_io(p->child));
+	return PUSH_WAIT;
+}
+
+void
+push_start(struct serve *s, struct http_xchg *x, const struct smart_path *path)
+{
+	const char *encoding = http_head_get(http_xchg_request(x), "content-encoding");
+	struct push *p = MEM_NEW(struct push);
+
+	p->magic = PUSH_MAGIC;
+	p->all = s->pushes;
+	p->serve = s;
+	p->xchg = x;
+	p->path = *path;
+	p->begun_ns = clock_boot_ns();
+	p->deadline_ns = p->begun_ns + s->push_msec * CLOCK_MSEC;
+	p->step = st_where;
+	rnd_bytes(p->id, sizeof(p->id));
+	hex_encode(p->id_text, p->id, sizeof(p->id));
+	snprintf(p->request, sizeof(p->request), "%s", serve_request_id(x));
+	buf_init(&p->read, MAX_READ);
+	LIST_INSERT_HEAD(&s->pushes->list, p, next);
+	s->pushes->n++;
+	http_xchg_on_close(x, on_close, p);
+	if (body_new(&p->body, http_xchg_stream(x), encoding, 0, on_body, p, &p->err) != 0) {
+		refuse(p);
+		return;
+	}
+	push_run(p);
+}
+
+unsigned
+pushes_active(const struct pushes *all)
+{
+	return all->n;
+}

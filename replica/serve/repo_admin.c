@@ -1,0 +1,504 @@
+#include "replica/serve/repo_admin.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "gitproto/base/check.h"
+#include "gitproto/base/clock.h"
+#include "gitproto/base/hex.h"
+#include "gitproto/base/mem.h"
+#include "gitproto/base/rnd.h"
+#include "gitproto/net/relay.h"
+#include "gitproto/refname.h"
+#include "replica/serve/serve.h"
+
+#define MAX_BODY 65536
+
+/* --- records -------------------------------------------------------------------------------- */
+
+struct change {
+	uint8_t id[16];
+	repo_admin_fn *done;
+	void *arg;
+};
+
+static void
+on_fate(enum shard_fate fate, uint64_t offset UNUSED, const char *why, void *arg)
+{
+	struct change *c = arg;
+	struct err err = { 0 };
+
+	if (fate == SHARD_UNKNOWN)
+		err_set(&err, ERR_UNKNOWN,
+			"outcome unknown; look with 'shardctl where' and try again");
+	else if (fate == SHARD_DEAD)
+		err_set(&err, ERR_CONFLICT, "%s", why != NULL ? why : "not committed; try again");
+	c->done(&err, c->id, c->arg);
+	free(c);
+}
+
+static void
+append(struct shard *shard, struct record *r, struct change *c)
+{
+	struct err err;
+	int rc = shard_append(shard, r, on_fate, c, &err);
+
+	if (rc == 0)
+		return;
+	err.code = rc;
+	c->done(&err, c->id, c->arg);
+	free(c);
+}
+
+static struct change *
+new_change(repo_admin_fn *done, void *arg)
+{
+	struct change *c = MEM_NEW(struct change);
+
+	c->done = done;
+	c->arg = arg;
+	return c;
+}
+
+void
+repo_admin_create(struct serve *s, struct shard *shard, const struct repo_admin_create *w,
+		  repo_admin_fn *done, void *arg)
+{
+	struct change *c = new_change(done, arg);
+	struct record r = { .type = RECORD_CREATE };
+	struct repo *there = repo_find(s->repos, w->path);
+	struct err err;
+
+	if (there != NULL) {
+		memcpy(c->id, there->id, sizeof(c->id));
+		repo_unref(&there);
+		err_set(&err, ERR_EXISTS, "repository '%s' exists already", w->path);
+		done(&err, c->id, arg);
+		free(c);
+		return;
+	}
+	rnd_bytes(c->id, sizeof(c->id));
+	memcpy(r.create.id, c->id, sizeof(r.create.id));
+	r.create.oid_len = (uint8_t)oid_size(w->format);
+	r.create.flags = w->flags;
+	r.create.path = w->path;
+	r.create.head = w->head;
+	append(shard, &r, c);
+}
+
+void
+repo_admin_delete(struct serve *s UNUSED, struct shard *shard, const uint8_t id[16],
+		  repo_admin_fn *done, void *arg)
+{
+	struct change *c = new_change(done, arg);
+	struct record r = { .type = RECORD_DELETE };
+
+	memcpy(c->id, id, sizeof(c->id));
+	memcpy(r.del.id, id, sizeof(r.del.id));
+	append(shard, &r, c);
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+struct ask {
+	unsigned magic;
+#define ASK_MAGIC 0xa5ca5c01u
+	struct serve *serve;
+	struct http_xchg *xchg; /* NULL: gone */
+	bool may_forward, create;
+	struct smart_path_repo repo;
+	char head[REFNAME_MAX];
+	enum oid_format format;
+	struct buf body; /* as it came, to be handed on */
+	struct shard *shard;
+	struct http_call *call;
+	struct relay *relay;
+	unsigned waits;
+};
+
+static void
+ask_free(struct ask *a)
+{
+	relay_free(&a->relay);
+	http_call_free(&a->call);
+	buf_release(&a->body);
+	free(a);
+}
+
+static void
+on_close(void *arg)
+{
+	struct ask *a = OBJ_FROM(arg, struct ask, ASK_MAGIC);
+
+	a->xchg = NULL;
+	relay_free(&a->relay);
+	if (a->waits == 0)
+		ask_free(a);
+}
+
+static void
+reply_json(struct http_xchg *x, int status, json_t *j)
+{
+	char *text = json_dumps(j, JSON_COMPACT);
+
+	http_xchg_reply(x, status, NULL, "application/json", slice_str(text != NULL ? text : "{}"));
+	free(text);
+	json_decref(j);
+}
+
+static void
+fail(struct ask *a, const struct err *err)
+{
+	if (a->xchg == NULL)
+		return;
+	reply_json(a->xchg, err_http_status(err->code),
+		   json_pack("{s:s, s:s}", "error", err_text(err), "code", err_name(err->code)));
+}
+
+static void
+on_changed(const struct err *err, const uint8_t id[16], void *arg)
+{
+	struct ask *a = OBJ_FROM(arg, struct ask, ASK_MAGIC);
+	char hex[33];
+
+	a->waits--;
+	if (a->xchg == NULL) {
+		if (a->waits == 0)
+			ask_free(a);
+		return;
+	}
+	if (err->code != 0) {
+		fail(a, err);
+		return;
+	}
+	hex_encode(hex, id, 16);
+	reply_json(a->xchg, a->create ? 201 : 200,
+		   json_pack("{s:s, s:s, s:i}", "repo", a->repo.path, "id", hex, "shard",
+			     (int)shard_index(a->shard)));
+}
+
+static void
+on_call(struct http_call *call, enum http_call_event ev, void *arg)
+{
+	struct ask *a = OBJ_FROM(arg, struct ask, ASK_MAGIC);
+	struct relay_opts o = { .end_to = true };
+	struct http_head *h;
+	struct err err;
+	const char *type;
+
+	if (ev == CALL_CONTINUE || a->xchg == NULL)
+		return;
+	if (ev == CALL_FAILED) {
+		err_set(&err, ERR_UNAVAILABLE,
+			"the primary of shard %" PRIu32 " does not answer (%s); try again",
+			shard_index(a->shard), http_call_why(call));
+		fail(a, &err);
+		return;
+	}
+	h = http_head_new();
+	h->status = http_call_response(call)->status;
+	h->content_length = -1;
+	type = http_head_get(http_call_response(call), "content-type");
+	http_head_addf(h, "content-type", "%s", type != NULL ? type : "text/plain");
+	http_xchg_respond(a->xchg, h);
+	http_head_free(&h);
+	a->relay = relay_new(http_call_stream(call), http_xchg_stream(a->xchg), &o);
+}
+
+static void
+forward(struct ask *a)
+{
+	struct http_session *to = peers_get(a->serve->peers, shard_primary(a->shard));
+	struct http_head *h;
+	struct err err;
+	char target[300];
+
+	if (to == NULL || !a->may_forward || shard_primary(a->shard) == a->serve->self) {
+		err_set(&err, ERR_UNAVAILABLE, "shard %" PRIu32 " has no primary now; try again",
+			shard_index(a->shard));
+		fail(a, &err);
+		return;
+	}
+	h = http_head_new();
+	snprintf(target, sizeof(target), "/gs/repos?repo=%s", a->repo.path);
+	http_head_request(h, a->create ? "POST" : "DELETE", target);
+	http_head_addf(h, "gitshard-shard", "%" PRIu32, shard_index(a->shard));
+	a->call = http_call_new(to, h, a->create, on_call, a);
+	http_head_free(&h);
+	if (a->create) {
+		stream_write(http_call_stream(a->call), buf_slice(&a->body));
+		stream_end(http_call_stream(a->call));
+	}
+}
+
+/* All that was read of the log is applied: what exists is known. */
+static void
+on_applied(int rc, void *arg)
+{
+	struct ask *a = OBJ_FROM(arg, struct ask, ASK_MAGIC);
+	struct repo_admin_create c = { .path = a->repo.path, .head = a->head, .format = a->format };
+	struct repo *repo;
+	struct err err;
+
+	if (rc != 0 || a->xchg == NULL) {
+		a->waits--;
+		err_set(&err, ERR_UNAVAILABLE, "the primary is still catching up; try again");
+		fail(a, &err);
+		if (a->xchg == NULL && a->waits == 0)
+			ask_free(a);
+		return;
+	}
+	if (a->create) {
+		repo_admin_create(a->serve, a->shard, &c, on_changed, a);
+		return;
+	}
+	repo = repo_find(a->serve->repos, a->repo.path);
+	if (repo == NULL) {
+		a->waits--;
+		err_set(&err, ERR_NOT_FOUND, "repository '%s' does not exist", a->repo.path);
+		fail(a, &err);
+		return;
+	}
+	repo_admin_delete(a->serve, a->shard, repo->id, on_changed, a);
+	repo_unref(&repo);
+}
+
+static void
+route(struct ask *a)
+{
+	struct err err;
+	uint64_t deadline = clock_boot_ns() + a->serve->push_msec * CLOCK_MSEC;
+
+	if (serve_shard_of(a->serve, &a->shard, &a->repo, &err) != 0) {
+		fail(a, &err);
+		return;
+	}
+	if (!shard_is_primary(a->shard)) {
+		forward(a);
+		return;
+	}
+	a->waits++;
+	shard_wait(a->shard, NULL, shard_position(a->shard), deadline, on_applied, a);
+}
+
+static int
+parse_create(struct ask *a, struct err *err)
+{
+	json_t *j = json_loadb((const char *)a->body.p, a->body.len, 0, NULL);
+	const char *repo = json_string_value(json_object_get(j, "repo"));
+	const char *head = json_string_value(json_object_get(j, "head"));
+	const char *format = json_string_value(json_object_get(j, "object_format"));
+	int rc = 0;
+
+	if (repo == NULL)
+		rc = err_set(err, ERR_BAD, "the body must be JSON with \"repo\": \"owner/name\"");
+	if (rc == 0)
+		rc = smart_path_repo_parse(&a->repo, slice_str(repo), err);
+	if (rc == 0) {
+		snprintf(a->head, sizeof(a->head), "%s%s",
+			 head != NULL && strncmp(head, "refs/", 5) == 0 ? "" : "refs/heads/",
+			 head != NULL && head[0] != '\0' ? head : "main");
+		rc = refname_check(slice_str(a->head), err);
+	}
+	if (rc == 0 && format != NULL && !oid_name_parse(&a->format, slice_str(format)))
+		rc = err_set(err, ERR_BAD, "object_format is sha1 or sha256");
+	if (rc == 0 && a->serve->caps->format[a->format].upload == NULL)
+		rc = err_set(err, ERR_UNSUPPORTED, "the node's git does not speak %s",
+			     oid_name(a->format));
+	json_decref(j);
+	return rc;
+}
+
+static void
+on_body(struct stream *s, enum stream_event ev, void *arg)
+{
+	struct ask *a = OBJ_FROM(arg, struct ask, ASK_MAGIC);
+	struct err err;
+
+	if (ev != STREAM_READABLE || http_xchg_responded(a->xchg) || a->waits > 0 ||
+	    a->call != NULL)
+		return;
+	while (stream_readable(s) > 0) {
+		struct slice in = stream_peek(s, 0);
+
+		buf_add_slice(&a->body, in);
+		stream_take(s, in.len);
+	}
+	if (!buf_ok(&a->body)) {
+		err_set(&err, ERR_TOO_BIG, "the body is larger than %u bytes", MAX_BODY);
+		fail(a, &err);
+	} else if (stream_at_end(s)) {
+		if (parse_create(a, &err) != 0)
+			fail(a, &err);
+		else
+			route(a);
+	}
+}
+
+/* The value of repo= in the query. */
+static struct slice
+query_repo(const char *target)
+{
+	const char *q = strstr(target, "?repo=");
+
+	if (q == NULL)
+		return SLICE_NONE;
+	return slice_of(q + 6, strcspn(q + 6, "&"));
+}
+
+void
+repo_admin_handle(struct serve *s, struct http_xchg *x, bool may_forward)
+{
+	const struct http_head *req = http_xchg_request(x);
+	struct ask *a = MEM_NEW(struct ask);
+	struct err err;
+
+	a->magic = ASK_MAGIC;
+	a->serve = s;
+	a->xchg = x;
+	a->may_forward = may_forward;
+	a->create = strcmp(req->method, "POST") == 0;
+	buf_init(&a->body, MAX_BODY);
+	http_xchg_on_close(x, on_close, a);
+	if (a->create) {
+		stream_on(http_xchg_stream(x), on_body, a);
+		http_xchg_continue(x);
+		on_body(http_xchg_stream(x), STREAM_READABLE, a);
+		return;
+	}
+	if (smart_path_repo_parse(&a->repo, query_repo(req->target), &err) != 0)
+		fail(a, &err);
+	else
+		route(a);
+}
+
+/* --- list ----------------------------------------------------------------------------------- */
+
+static json_t *
+describe(struct serve *s, struct repo *r)
+{
+	char id[33], digest[2 * REFSET_DIGEST + 1] = "", head[REFNAME_MAX] = "";
+	uint8_t raw[REFSET_DIGEST];
+	const char *state = "ok";
+	size_t refs = 0;
+	bool loaded;
+	uint64_t applied;
+	char path[SMART_PATH_REPO_SIZE];
+	json_t *j;
+
+	(void)s;
+	hex_encode(id, r->id, 16);
+	pthread_mutex_lock(&r->shared.lock);
+	loaded = r->shared.refs != NULL;
+	if (loaded) {
+		refset_digest(r->shared.refs, raw);
+		hex_encode(digest, raw, sizeof(raw));
+		refs = refset_count(r->shared.refs);
+		snprintf(head, sizeof(head), "%s",
+			 refset_head(r->shared.refs) != NULL ? refset_head(r->shared.refs) : "");
+	}
+	applied = r->shared.applied;
+	snprintf(path, sizeof(path), "%s", r->shared.path);
+	if (r->shared.quarantined)
+		state = "quarantined";
+	else if (r->shared.missing > 0)
+		state = "missing packs";
+	pthread_mutex_unlock(&r->shared.lock);
+	j = json_pack("{s:s, s:s, s:i, s:s, s:I, s:s}", "repo", path, "id", id, "shard",
+		      (int)r->shard, "object_format", oid_name(r->format), "applied",
+		      (json_int_t)applied, "state", state);
+	if (loaded) {
+		json_object_set_new(j, "head", json_string(head));
+		json_object_set_new(j, "refs", json_integer((json_int_t)refs));
+		json_object_set_new(j, "digest", json_string(digest));
+	}
+	return j;
+}
+
+/* A list that waits until the refs of all repositories it names are in memory. */
+struct listing {
+	struct serve *serve;
+	struct http_xchg *xchg; /* NULL: gone */
+	struct repo **repos;
+	size_t n, at;
+	bool loading;
+	json_t *out;
+};
+
+static void list_go_on(void *arg);
+
+static void
+listing_free(struct listing *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		repo_unref(&l->repos[i]);
+	free(l->repos);
+	json_decref(l->out);
+	free(l);
+}
+
+static void
+on_list_close(void *arg)
+{
+	struct listing *l = arg;
+
+	l->xchg = NULL;
+	if (!l->loading)
+		listing_free(l);
+}
+
+static void
+on_list_loaded(struct repo *repo UNUSED, int rc UNUSED, void *arg)
+{
+	struct listing *l = arg;
+
+	loop_post(l->serve->loop, list_go_on, l);
+}
+
+static void
+list_go_on(void *arg)
+{
+	struct listing *l = arg;
+
+	if (l->loading) {
+		l->loading = false;
+		if (l->xchg == NULL) {
+			listing_free(l);
+			return;
+		}
+		json_array_append_new(json_object_get(l->out, "repos"),
+				      describe(l->serve, l->repos[l->at++]));
+	}
+	if (l->at < l->n) {
+		l->loading = true;
+		apply_load(l->serve->apply, l->repos[l->at], on_list_loaded, l);
+		return;
+	}
+	reply_json(l->xchg, 200, json_incref(l->out));
+}
+
+void
+repo_admin_list(struct serve *s, struct http_xchg *x)
+{
+	struct listing *l = MEM_NEW(struct listing);
+	struct slice wanted = query_repo(http_xchg_request(x)->target);
+	struct smart_path_repo repo;
+	struct repo *one;
+
+	l->serve = s;
+	l->xchg = x;
+	l->out = json_pack("{s:[]}", "repos");
+	http_xchg_on_close(x, on_list_close, l);
+	if (wanted.len > 0) {
+		one = smart_path_repo_parse(&repo, wanted, NULL) == 0
+			      ? repo_find(s->repos, repo.path)
+			      : NULL;
+		l->repos = mem_array(1, sizeof(*l->repos));
+		l->repos[0] = one;
+		l->n = one != NULL;
+	} else {
+		l->repos = repo_table_all(s->repos, &l->n);
+	}
+	list_go_on(l);
+}
