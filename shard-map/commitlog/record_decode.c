@@ -26,6 +26,8 @@ take(struct cursor *c, size_t n)
 {
 	const uint8_t *p = c->left.p;
 
+	if (c->rc != 0)
+		return NULL;
 	if (c->left.len < n) {
 		fail(c, ERR_BAD, "cut short");
 		return NULL;

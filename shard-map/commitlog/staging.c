@@ -78,7 +78,9 @@ staging_on_read(const struct staging_hold *h, const struct record *r, enum verdi
 {
 	if (v != VERDICT_EFFECTIVE)
 		return STAGING_KEEP;
-	if (record_names_pack(r, h->sha256))
+	/* Another push may have named an equal pack, perhaps for another repository: that is not
+	 * the record this copy was counted for. */
+	if (record_names_pack(r, h->sha256) && memcmp(r->update.push, h->push, RECORD_ID) == 0)
 		return STAGING_ADOPT;
 	if (r->type == RECORD_CLAIM && r->reign.epoch > h->reign.epoch)
 		return STAGING_DROP;

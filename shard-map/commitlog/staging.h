@@ -35,7 +35,8 @@ struct staging_hold {
 };
 enum staging_fate {
 	STAGING_KEEP,  /* as it is */
-	STAGING_ADOPT, /* an effective record names the pack: it stays for good, the hold ends */
+	STAGING_ADOPT, /* an effective record of this push names the pack: it stays for good, the
+			  hold ends */
 	STAGING_DROP,  /* this hold ends; the file too when no hold names it any more */
 };
 /* May this member still confirm for that reign?  Not once it has read a higher claim. */
