@@ -42,15 +42,18 @@ LIBS := $(O)/libctl.a $(O)/librouter.a $(O)/libreplica.a $(O)/libgitshard.a
 
 PROGRAMS := $(O)/gitshard-router $(O)/gitshard-replica $(O)/shardctl $(O)/gitshard-hook
 
+# V=1 shows whole commands.
+say = $(if $(V),,@echo "  $(1) $(2)";)
+
 all: $(PROGRAMS)
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(O)/llhttp/%.o: $(LLHTTP_DIR)/%.c
 	@mkdir -p $(@D)
-	$(CC) -I/usr/share/include/llhttp -O2 -g -fPIE -c $< -o $@
+	$(call say,CC,$<)$(CC) -I/usr/share/include/llhttp -O2 -g -fPIE -c $< -o $@
 
 # A source that was deleted must leave its archive: the archives are made anew each time.
 $(O)/libgitshard.a: $(call obj,$(LIB_SRC)) $(LLHTTP_OBJ)
@@ -60,14 +63,14 @@ $(O)/libreplica.a: $(call obj,$(REPLICA_SRC))
 $(LIBS):
 	@rm -f $@
 	@mkdir -p $(@D)
-	ar rcs $@ $^
+	$(call say,AR,$@)ar rcs $@ $^
 
 $(O)/gitshard-router: $(O)/router/main.o $(O)/librouter.a $(O)/libgitshard.a
 $(O)/gitshard-replica: $(O)/replica/main.o $(O)/libreplica.a $(O)/libgitshard.a
 $(O)/shardctl: $(O)/shard-map/ctl/main.o $(O)/libctl.a $(O)/libgitshard.a
 $(O)/gitshard-hook: $(call obj,$(HOOK_SRC)) $(O)/libgitshard.a
 $(PROGRAMS):
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Unit tests: one program per test file, tests/unit/<room>/test_<file>.c
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
@@ -75,7 +78,7 @@ UNIT_BIN := $(patsubst %.c,$(O)/%,$(UNIT_SRC))
 TEST_SRC := $(wildcard tests/lib/*.c)
 
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(call obj,$(TEST_SRC)) $(LIBS)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 unit-bin: $(UNIT_BIN)
 unit:
