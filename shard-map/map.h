@@ -54,8 +54,8 @@ struct map {
 /* A map with room for so much, all zero; NULL when memory is gone or a limit above is passed. */
 MUST_CHECK struct map *map_alloc(uint32_t nshards, uint32_t nnodes, uint32_t nmembers);
 /* The empty map of a new cluster: version 0, no nodes, shards without members. */
-struct map *
-map_new_empty(const char *cluster, const uint8_t uuid[16], uint64_t key_seed, uint32_t nshards);
+struct map *map_new_empty(const char *cluster, const uint8_t uuid[16], uint64_t key_seed,
+			  uint32_t nshards);
 /* Builds the index; from here on the map is constant.  Ids must be ascending, below next_node, and
  * the places in `first` ascending up to nmembers (map_check says so in words, this CHECKs). */
 void map_seal(struct map *);

@@ -21,7 +21,7 @@ struct place_wish {
 };
 /* *out: sealed, version old->version + 1, yours (map_unref).  old: sealed, for a new cluster
  * map_new_empty.  ERR_BAD in words (no node is up, ids), ERR_NOMEM. */
-MUST_CHECK int
-place_make(const struct map **out, const struct map *old, const struct place_wish *, struct err *);
+MUST_CHECK int place_make(const struct map **out, const struct map *old, const struct place_wish *,
+			  struct err *);
 
 #endif
