@@ -192,7 +192,7 @@ choose_length(nghttp2_session *ng, uint8_t type, int32_t id, int32_t conn_window
 	(void)type;
 	(void)id;
 	(void)arg;
-	return (ssize_t)MIN(room, MIN(max_frame, HTTP2_MAX_FRAME));
+	return (ssize_t)MIN(room, MIN(max_frame, HTTP2_MAX_DATA));
 }
 
 /* The payload goes from the stream's queue to the socket's without passing through nghttp2. */

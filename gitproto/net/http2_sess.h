@@ -18,6 +18,7 @@
 #define HTTP2_CONN_WINDOW (16 * 1024 * 1024)
 #define HTTP2_MAX_STREAMS 1000
 #define HTTP2_MAX_FRAME (64u * 1024)
+#define HTTP2_MAX_DATA (64u * 1024 - 128) /* of ours; one block of the receiver holds it */
 
 struct http2_sess;
 

@@ -5,7 +5,6 @@
 #include <nghttp2/nghttp2.h>
 
 #include "gitproto/base/clock.h"
-#include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/net/http2_sess.h"
 #include "gitproto/net/sock.h"
@@ -250,7 +249,6 @@ tell_state(struct http_session *s, bool connected)
 	if (s->told == connected)
 		return;
 	s->told = connected;
-	log_info("-", connected ? "session_up" : "session_down", "peer=%s", s->text);
 	if (s->opts.on_state != NULL)
 		s->opts.on_state(s, connected, s->opts.arg);
 }

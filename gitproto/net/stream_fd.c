@@ -12,8 +12,9 @@
 
 #include "gitproto/base/mem.h"
 
-#define READ_MIN 4096u
-#define READ_MAX (64u * 1024)
+/* Just under powers of two: libevent rounds a block with its header up to one. */
+#define READ_MIN 4000u
+#define READ_MAX (64u * 1024 - 128)
 #define READS_PER_EVENT 8 /* then others have their turn */
 #define WRITE_PER_EVENT (1024u * 1024)
 
