@@ -97,7 +97,6 @@ void apply_pack_arrived(struct apply *, const uint8_t repo_id[16], const uint8_t
  * objects/pack (ERR_NOT_FOUND; repacking may have removed it meanwhile). */
 void apply_find_pack(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
 		     void (*done)(int rc, const struct catalog_pack *, void *arg), void *arg);
-void apply_set_self(struct apply *, uint32_t node);
 /* Compare files with the catalog and mend them; count of mended refs is logged and counted. */
 void apply_check_projection(struct apply *, struct repo *);
 

@@ -1,0 +1,592 @@
+#include "replica/apply/apply.h"
+
+#include <errno.h>
+
+#include "gitproto/base/check.h"
+#include "gitproto/base/clock.h"
+#include "gitproto/base/log.h"
+#include "gitproto/base/mem.h"
+#include "replica/apply/apply_impl.h"
+#include "replica/repo/disk.h"
+
+#define RETRY_NS CLOCK_SEC
+#define TRASH_SEC (7u * 24 * 3600)
+
+void
+apply_count(struct apply *a UNUSED, uint64_t *counter, uint64_t n)
+{
+	__atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
+}
+
+bool
+apply_stopping(struct apply *a)
+{
+	bool stop;
+
+	pthread_mutex_lock(&a->lock);
+	stop = a->stop;
+	pthread_mutex_unlock(&a->lock);
+	return stop;
+}
+
+/* The engine may look without the lock, which guards its changes against the others' looks. */
+struct apply_shard *
+apply_find_shard(struct apply *a, uint32_t shard)
+{
+	struct apply_shard *s;
+
+	HASH_FIND(hh, a->shards, &shard, sizeof(shard), s);
+	return s;
+}
+
+struct apply_shard *
+apply_make_shard(struct apply *a, uint32_t shard)
+{
+	struct apply_shard *s = apply_find_shard(a, shard);
+
+	if (s != NULL)
+		return s;
+	s = MEM_NEW(struct apply_shard);
+	s->shard = shard;
+	s->trust = UINT64_MAX;
+	runhash_init(&s->hash);
+	pthread_mutex_lock(&a->lock);
+	HASH_ADD(hh, a->shards, shard, sizeof(s->shard), s);
+	pthread_mutex_unlock(&a->lock);
+	return s;
+}
+
+void
+apply_halt(struct apply *a, struct apply_shard *s, const struct err *err)
+{
+	s->halted = true;
+	s->stuck = false;
+	log_error("-", "apply.halt", "shard=%u position=%llu why=%s", s->shard,
+		  (unsigned long long)s->state.next, err_text(err));
+	a->opts.events.halted(s->shard, err, a->opts.events.arg);
+}
+
+/* Begins with the state that is stored, or with none. */
+static void
+follow(struct apply *a, const struct apply_command *c)
+{
+	struct apply_shard *s = apply_make_shard(a, c->shard);
+	struct err err;
+
+	s->followed = true;
+	s->halted = s->stuck = false;
+	if (s->state.next == 0) {
+		pthread_mutex_lock(&a->lock);
+		verdict_init(&s->state, c->cluster, c->shard);
+		s->stored = s->state;
+		pthread_mutex_unlock(&a->lock);
+	} else if (memcmp(s->state.cluster, c->cluster, sizeof(c->cluster)) != 0) {
+		err_set(&err, ERR_REFUSED,
+			"shard %u on this disk is of another cluster: start with an empty data "
+			"directory",
+			c->shard);
+		apply_halt(a, s, &err);
+	}
+}
+
+static void
+unfollow(struct apply *a, const struct apply_command *c)
+{
+	struct apply_shard *s = apply_find_shard(a, c->shard);
+
+	if (s != NULL)
+		s->followed = s->stuck = false;
+}
+
+static void
+load(struct apply *a, const struct apply_command *c)
+{
+	struct apply_repo *r = apply_repo_find(a, c->repo->id);
+	struct err err = { 0 };
+	int rc = ERR_NOT_FOUND;
+
+	if (r != NULL && !r->gone) {
+		rc = apply_repo_load(a, r, &err);
+		if (rc == 0 && !r->checked && !r->in_batch)
+			apply_repo_check(a, r);
+		if (rc < 0)
+			log_error("-", "apply.load", "repo=%s why=%s", r->path, err.text);
+	}
+	c->loaded(c->repo, rc, c->arg);
+	if (rc == 0)
+		apply_repo_unload_some(a);
+}
+
+static void
+find(struct apply *a, const struct apply_command *c)
+{
+	struct catalog_pack pack;
+	struct err err = { 0 };
+	int rc = catalog_find_pack(a->catalog, c->id, c->sha256, &pack, &err);
+
+	if (rc < 0 && rc != ERR_NOT_FOUND)
+		log_error("-", "apply.find_pack", "why=%s", err.text);
+	c->found(rc, rc == 0 ? &pack : NULL, c->arg);
+}
+
+static void
+check(struct apply *a, const struct apply_command *c)
+{
+	struct apply_repo *r = apply_repo_find(a, c->repo->id);
+
+	if (r != NULL)
+		apply_repo_check(a, r);
+}
+
+static void
+trust(struct apply *a, const struct apply_command *c)
+{
+	struct apply_shard *s = apply_find_shard(a, c->shard);
+
+	if (s != NULL)
+		s->trust = c->offset;
+}
+
+static void
+run_command(struct apply *a, struct apply_command *c)
+{
+	switch (c->kind) {
+	case APPLY_FOLLOW:
+		follow(a, c);
+		break;
+	case APPLY_UNFOLLOW:
+		unfollow(a, c);
+		break;
+	case APPLY_LOAD:
+		load(a, c);
+		break;
+	case APPLY_ARRIVED:
+		apply_pack_come(a, c->id, c->sha256);
+		break;
+	case APPLY_CHECK:
+		check(a, c);
+		break;
+	case APPLY_FIND:
+		find(a, c);
+		break;
+	case APPLY_TRUST:
+		trust(a, c);
+		break;
+	}
+	repo_unref(&c->repo);
+	free(c);
+}
+
+/* The first command; in the middle of a batch only those that read. */
+static struct apply_command *
+take_command(struct apply *a, bool reading)
+{
+	struct apply_command *c;
+
+	pthread_mutex_lock(&a->lock);
+	STAILQ_FOREACH (c, &a->commands, next) {
+		if (!reading || c->kind == APPLY_LOAD || c->kind == APPLY_FIND)
+			break;
+	}
+	if (c != NULL)
+		STAILQ_REMOVE(&a->commands, c, apply_command, next);
+	pthread_mutex_unlock(&a->lock);
+	return c;
+}
+
+static void
+tell_stuck(struct apply *a, const struct err *err)
+{
+	struct apply_shard *s, *next;
+
+	HASH_ITER (hh, a->shards, s, next) {
+		if (!s->followed || s->halted || s->stuck)
+			continue;
+		s->stuck = true;
+		log_error("-", "apply.stuck", "shard=%u why=%s", s->shard, err_text(err));
+		a->opts.events.halted(s->shard, err, a->opts.events.arg);
+	}
+}
+
+void
+apply_retry_over(struct apply *a)
+{
+	struct apply_shard *s, *next;
+
+	if (!a->stuck)
+		return;
+	a->stuck = false;
+	HASH_ITER (hh, a->shards, s, next) {
+		if (!s->stuck)
+			continue;
+		s->stuck = false;
+		log_info("-", "apply.resumed", "shard=%u", s->shard);
+		a->opts.events.resumed(s->shard, a->opts.events.arg);
+	}
+}
+
+static struct timespec
+time_after(uint64_t ns)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	ns += (uint64_t)t.tv_nsec;
+	t.tv_sec += (time_t)(ns / CLOCK_SEC);
+	t.tv_nsec = (long)(ns % CLOCK_SEC);
+	return t;
+}
+
+bool
+apply_wait_retry(struct apply *a, const struct err *err)
+{
+	struct timespec until = time_after(RETRY_NS);
+	struct apply_command *c;
+	bool over = false;
+
+	a->stuck = true;
+	tell_stuck(a, err);
+	while (!over) {
+		while ((c = take_command(a, true)) != NULL)
+			run_command(a, c);
+		pthread_mutex_lock(&a->lock);
+		over = a->stop || pthread_cond_timedwait(&a->wake, &a->lock, &until) == ETIMEDOUT;
+		pthread_mutex_unlock(&a->lock);
+	}
+	return !apply_stopping(a);
+}
+
+/* Waits for work at most so long; NULL and false: there may be commands, or nothing. */
+static struct apply_item *
+take_item(struct apply *a, uint64_t wait_ns)
+{
+	struct timespec until = time_after(wait_ns);
+	struct apply_item *i;
+
+	pthread_mutex_lock(&a->lock);
+	while (wait_ns > 0 && !a->stop && STAILQ_EMPTY(&a->items) && STAILQ_EMPTY(&a->commands) &&
+	       pthread_cond_timedwait(&a->wake, &a->lock, &until) != ETIMEDOUT)
+		;
+	i = a->stop || !STAILQ_EMPTY(&a->commands) ? NULL : STAILQ_FIRST(&a->items);
+	if (i != NULL) {
+		STAILQ_REMOVE_HEAD(&a->items, next);
+		a->queued -= i->len + sizeof(*i);
+		pthread_cond_broadcast(&a->room);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return i;
+}
+
+static void
+process(struct apply *a, struct apply_item *i)
+{
+	if (apply_batch_add(a, i))
+		return;
+	apply_batch_run(a);
+	CHECK(apply_batch_add(a, i));
+}
+
+/* A batch takes what is queued at the moment, and never waits for more. */
+static void *
+run(void *arg)
+{
+	struct apply *a = arg;
+	struct apply_item *i;
+	struct apply_command *c;
+	uint64_t wait_ns = 0;
+
+	apply_tell_needs(a);
+	while (!apply_stopping(a)) {
+		i = take_item(a, a->n > 0 ? 0 : wait_ns);
+		wait_ns = 0;
+		if (i != NULL) {
+			process(a, i);
+			continue;
+		}
+		if (a->n > 0) {
+			apply_batch_run(a);
+			continue;
+		}
+		c = take_command(a, false);
+		if (c != NULL)
+			run_command(a, c);
+		else
+			apply_repo_idle(a, &wait_ns);
+	}
+	apply_batch_run(a);
+	return NULL;
+}
+
+static void
+init_threads(struct apply *a)
+{
+	pthread_condattr_t attr;
+
+	CHECK(pthread_mutex_init(&a->lock, NULL) == 0);
+	CHECK(pthread_condattr_init(&attr) == 0);
+	CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+	CHECK(pthread_cond_init(&a->wake, &attr) == 0);
+	CHECK(pthread_cond_init(&a->room, NULL) == 0);
+	pthread_condattr_destroy(&attr);
+}
+
+static void
+init(struct apply *a, const struct apply_opts *o)
+{
+	a->opts = *o;
+	a->root = mem_strdup(o->root);
+	a->data = mem_strdup(o->data);
+	a->hooks = mem_strdup(o->hooks);
+	a->home = mem_strdup(o->home != NULL ? o->home : o->data);
+	a->opts.root = a->root;
+	a->opts.data = a->data;
+	a->opts.hooks = a->hooks;
+	a->opts.home = a->home;
+	if (a->opts.trash_sec == 0)
+		a->opts.trash_sec = TRASH_SEC;
+	a->born_ms = clock_wall_ms();
+	a->next_again = UINT64_MAX;
+	a->next_check = clock_boot_ns() + o->projection_check_msec * CLOCK_MSEC;
+	STAILQ_INIT(&a->items);
+	STAILQ_INIT(&a->commands);
+	STAILQ_INIT(&a->touched);
+	STAILQ_INIT(&a->touched_shards);
+	init_threads(a);
+}
+
+int
+apply_new(struct apply **out, struct catalog *catalog, struct repo_table *table,
+	  const struct apply_opts *o, struct err *err)
+{
+	struct apply *a = MEM_NEW(struct apply);
+	char dir[DISK_PATH];
+	int rc;
+
+	*out = NULL;
+	init(a, o);
+	a->catalog = catalog;
+	a->table = table;
+	a->peel = peel_new(a->home, a->hooks);
+	rc = disk_path(dir, err, "%s/" APPLY_STAGING, a->data);
+	if (rc == 0)
+		rc = disk_mkdirs(dir, err);
+	if (rc == 0)
+		rc = disk_mkdirs(a->root, err);
+	if (rc == 0)
+		rc = layout_new(&a->layout, a->data, a->home, a->hooks, err);
+	if (rc == 0)
+		rc = apply_start(a, err);
+	if (rc == 0 && (errno = pthread_create(&a->thread, NULL, run, a)) != 0)
+		rc = err_errno(err, "start the apply thread");
+	a->started = rc == 0;
+	if (rc < 0)
+		apply_free(&a);
+	*out = a;
+	return rc;
+}
+
+static void
+free_queues(struct apply *a)
+{
+	struct apply_item *i;
+	struct apply_command *c;
+
+	while ((i = STAILQ_FIRST(&a->items)) != NULL) {
+		STAILQ_REMOVE_HEAD(&a->items, next);
+		apply_item_free(&i);
+	}
+	while ((c = STAILQ_FIRST(&a->commands)) != NULL) {
+		STAILQ_REMOVE_HEAD(&a->commands, next);
+		if (c->kind == APPLY_LOAD)
+			c->loaded(c->repo, ERR_UNAVAILABLE, c->arg);
+		if (c->kind == APPLY_FIND)
+			c->found(ERR_UNAVAILABLE, NULL, c->arg);
+		repo_unref(&c->repo);
+		free(c);
+	}
+}
+
+void
+apply_free(struct apply **ap)
+{
+	struct apply *a = *ap;
+	struct apply_repo *r, *rn;
+	struct apply_shard *s, *sn;
+
+	if (a == NULL)
+		return;
+	*ap = NULL;
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_broadcast(&a->wake);
+	pthread_cond_broadcast(&a->room);
+	pthread_mutex_unlock(&a->lock);
+	if (a->started)
+		pthread_join(a->thread, NULL);
+	free_queues(a);
+	HASH_ITER (hh, a->repos, r, rn)
+		apply_repo_forget(a, r);
+	HASH_ITER (hh, a->shards, s, sn) {
+		HASH_DELETE(hh, a->shards, s);
+		runhash_release(&s->hash);
+		free(s);
+	}
+	peel_free(&a->peel);
+	layout_free(&a->layout);
+	pthread_cond_destroy(&a->room);
+	pthread_cond_destroy(&a->wake);
+	pthread_mutex_destroy(&a->lock);
+	free(a->root);
+	free(a->data);
+	free(a->hooks);
+	free(a->home);
+	free(a);
+}
+
+int
+apply_shard_state(struct apply *a, uint32_t shard, struct verdict_state *out, struct err *err)
+{
+	struct apply_shard *s;
+
+	(void)err;
+	memset(out, 0, sizeof(*out));
+	out->shard = shard;
+	pthread_mutex_lock(&a->lock);
+	s = apply_find_shard(a, shard);
+	if (s != NULL && s->stored.next > 0)
+		*out = s->stored;
+	pthread_mutex_unlock(&a->lock);
+	return 0;
+}
+
+void
+apply_shard_hash(struct apply *a, uint32_t shard, uint8_t out[32])
+{
+	struct apply_shard *s;
+
+	memset(out, 0, 32);
+	pthread_mutex_lock(&a->lock);
+	s = apply_find_shard(a, shard);
+	if (s != NULL)
+		memcpy(out, s->stored_hash, 32);
+	pthread_mutex_unlock(&a->lock);
+}
+
+unsigned
+apply_shard_missing(struct apply *a, uint32_t shard)
+{
+	struct apply_shard *s;
+	unsigned n;
+
+	pthread_mutex_lock(&a->lock);
+	s = apply_find_shard(a, shard);
+	n = s != NULL ? s->missing : 0;
+	pthread_mutex_unlock(&a->lock);
+	return n;
+}
+
+void
+apply_records(uint32_t stream, const struct commitlog_record *records, size_t n, void *arg)
+{
+	struct apply *a = arg;
+	uint64_t now = clock_boot_ns();
+
+	for (size_t k = 0; k < n; k++) {
+		struct apply_item *i = mem_alloc(sizeof(*i) + records[k].bytes.len);
+
+		i->shard = stream;
+		i->offset = records[k].offset;
+		i->read_ns = now;
+		i->len = records[k].bytes.len;
+		memcpy(i->bytes, records[k].bytes.p, i->len);
+		pthread_mutex_lock(&a->lock);
+		while (a->queued > APPLY_QUEUE_BYTES && !a->stop)
+			pthread_cond_wait(&a->room, &a->lock);
+		STAILQ_INSERT_TAIL(&a->items, i, next);
+		a->queued += i->len + sizeof(*i);
+		/* One wake-up for all of them, so that they come into one batch. */
+		if (k + 1 == n || a->queued > APPLY_QUEUE_BYTES)
+			pthread_cond_signal(&a->wake);
+		pthread_mutex_unlock(&a->lock);
+	}
+}
+
+static void
+push(struct apply *a, const struct apply_command *what)
+{
+	struct apply_command *c = mem_dup(what, sizeof(*what));
+
+	pthread_mutex_lock(&a->lock);
+	STAILQ_INSERT_TAIL(&a->commands, c, next);
+	pthread_cond_signal(&a->wake);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void
+apply_follow(struct apply *a, uint32_t shard, const uint8_t cluster_uuid[16])
+{
+	struct apply_command c = { .kind = APPLY_FOLLOW, .shard = shard };
+
+	memcpy(c.cluster, cluster_uuid, sizeof(c.cluster));
+	push(a, &c);
+}
+
+void
+apply_unfollow(struct apply *a, uint32_t shard)
+{
+	push(a, &(struct apply_command){ .kind = APPLY_UNFOLLOW, .shard = shard });
+}
+
+void
+apply_trust(struct apply *a, uint32_t shard, uint64_t offset)
+{
+	push(a, &(struct apply_command){ .kind = APPLY_TRUST, .shard = shard, .offset = offset });
+}
+
+void
+apply_load(struct apply *a, struct repo *repo, void (*done)(struct repo *, int rc, void *arg),
+	   void *arg)
+{
+	push(a, &(struct apply_command){
+			.kind = APPLY_LOAD, .repo = repo_ref(repo), .loaded = done, .arg = arg });
+}
+
+void
+apply_pack_arrived(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32])
+{
+	struct apply_command c = { .kind = APPLY_ARRIVED };
+
+	memcpy(c.id, repo_id, sizeof(c.id));
+	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
+	push(a, &c);
+}
+
+void
+apply_find_pack(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
+		void (*done)(int rc, const struct catalog_pack *, void *arg), void *arg)
+{
+	struct apply_command c = { .kind = APPLY_FIND, .found = done, .arg = arg };
+
+	memcpy(c.id, repo_id, sizeof(c.id));
+	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
+	push(a, &c);
+}
+
+void
+apply_check_projection(struct apply *a, struct repo *repo)
+{
+	push(a, &(struct apply_command){ .kind = APPLY_CHECK, .repo = repo_ref(repo) });
+}
+
+void
+apply_counts(struct apply *a, struct apply_counts *out)
+{
+	const uint64_t *from = (const uint64_t *)&a->counts;
+	uint64_t *to = (uint64_t *)out;
+
+	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	pthread_mutex_lock(&a->lock);
+	out->queued_bytes = a->queued;
+	pthread_mutex_unlock(&a->lock);
+}
