@@ -4,10 +4,14 @@
 
 #include "gitproto/base/check.h"
 #include "shard-map/commitlog/commitlog_backend.h"
+#include "shard-map/commitlog/commitlog_fault.h"
 #include "shard-map/commitlog/commitlog_file.h"
 
 static const struct commitlog_backend *const backends[] = {
 	&commitlog_file_backend,
+#ifdef GITSHARD_TEST
+	&commitlog_fault_backend,
+#endif
 };
 
 int

@@ -16,7 +16,7 @@
 #include "shard-map/commitlog/commitlog_file_batch.h"
 #include "shard-map/commitlog/commitlog_file_db.h"
 #include "shard-map/commitlog/commitlog_file_subs.h"
-#include "shard-map/commitlog/commitlog_file_thread.h"
+#include "shard-map/commitlog/commitlog_thread.h"
 
 #define LOOK_MSEC 1000 /* without any wake */
 
@@ -255,7 +255,7 @@ notify(struct commitlog_file_read *r)
 int
 commitlog_file_read_start(struct commitlog_file_read *r, struct err *err)
 {
-	int rc = commitlog_file_thread_start(&r->thread, run, r, "log-read", err);
+	int rc = commitlog_thread_start(&r->thread, run, r, "log-read", err);
 
 	r->started = rc == 0;
 	return rc;

@@ -10,10 +10,11 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/fault.h"
 #include "gitproto/base/mem.h"
 #include "shard-map/commitlog/commitlog_file_db.h"
 #include "shard-map/commitlog/commitlog_file_op.h"
-#include "shard-map/commitlog/commitlog_file_thread.h"
+#include "shard-map/commitlog/commitlog_thread.h"
 #include "shard-map/commitlog/commitlog_file_trim.h"
 
 #define GROUP_OPS 256
@@ -301,6 +302,7 @@ transact(struct commitlog_file_write *w, enum commitlog_outcome *outcome, bool *
 
 	if (rc < 0)
 		return rc;
+	FAULT("log.locked");
 	take(w);
 	op = TAILQ_FIRST(&w->shared.sent);
 	if (op == NULL)
@@ -309,6 +311,7 @@ transact(struct commitlog_file_write *w, enum commitlog_outcome *outcome, bool *
 		*outcome = put_appends(w, err);
 	else
 		*outcome = put_trim(w, op, more, err);
+	FAULT("log.committed");
 	unlock_file(w);
 	if (*outcome != COMMITLOG_NOT)
 		tell_readers(w);
@@ -386,7 +389,7 @@ commitlog_file_write_new(struct commitlog_file_write **out,
 		return err_errno(err, "log %s", opts->path);
 	w = MEM_NEW(struct commitlog_file_write);
 	pthread_mutex_init(&w->shared.lock, NULL);
-	commitlog_file_thread_cond(&w->shared.changed);
+	commitlog_thread_cond(&w->shared.changed);
 	TAILQ_INIT(&w->shared.queued);
 	TAILQ_INIT(&w->shared.sent);
 	TAILQ_INIT(&w->shared.late);
@@ -397,7 +400,7 @@ commitlog_file_write_new(struct commitlog_file_write **out,
 	w->wake_fd = opts->wake_fd;
 	w->notify_fd = notify_fd;
 	w->patience = opts->append_msec * CLOCK_MSEC;
-	rc = commitlog_file_thread_start(&w->thread, run, w, "log-write", err);
+	rc = commitlog_thread_start(&w->thread, run, w, "log-write", err);
 	if (rc < 0) {
 		memset(&w->db, 0, sizeof(w->db));
 		w->lock_fd = w->wake_fd = -1;
@@ -435,7 +438,7 @@ commitlog_file_write_free(struct commitlog_file_write **ww)
 	w->shared.stop = true;
 	pthread_cond_broadcast(&w->shared.changed);
 	while (!w->shared.ended && stuck < CLOSE_ROUNDS) {
-		commitlog_file_thread_wait(&w->shared.changed, &w->shared.lock, EXPIRE_MSEC);
+		commitlog_thread_wait(&w->shared.changed, &w->shared.lock, EXPIRE_MSEC);
 		pthread_mutex_unlock(&w->shared.lock);
 		commitlog_file_write_expire(w);
 		pthread_mutex_lock(&w->shared.lock);
@@ -514,7 +517,7 @@ await_trim(struct commitlog_file_write *w, struct trim_wait *t)
 	pthread_mutex_lock(&t->lock);
 	while (!t->done) {
 		if (!own)
-			commitlog_file_thread_wait(&t->changed, &t->lock, EXPIRE_MSEC);
+			commitlog_thread_wait(&t->changed, &t->lock, EXPIRE_MSEC);
 		pthread_mutex_unlock(&t->lock);
 		if (own)
 			turn(w);
@@ -536,7 +539,7 @@ commitlog_file_write_trim(struct commitlog_file_write *w, uint32_t stream, uint6
 	CHECK(op != NULL);
 	op->offset = head;
 	pthread_mutex_init(&t.lock, NULL);
-	commitlog_file_thread_cond(&t.changed);
+	commitlog_thread_cond(&t.changed);
 	enqueue(w, op);
 	await_trim(w, &t);
 	pthread_cond_destroy(&t.changed);

@@ -1,4 +1,4 @@
-/* Run as "... full FOLDER KIND" it is a process of its own tests. */
+/* Run as "... full FOLDER KIND" or "... armed URL POINT ACTION" it is a process of its own tests. */
 #include "shard-map/commitlog/commitlog_file_write.h"
 
 #include <fcntl.h>
@@ -10,11 +10,13 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "gitproto/base/check.h"
+#include "gitproto/base/fault.h"
 #include "gitproto/base/mem.h"
 #include "tests/lib/disk_fault.h"
 #include "tests/lib/log_test.h"
@@ -215,6 +217,68 @@ test_commit_hangs(void **state UNUSED)
 	commitlog_close(&log);
 }
 
+/* ---- processes that die or stop in the middle ---- */
+
+static int
+run_armed(const char *url, const char *point, const char *action)
+{
+	struct commitlog *log = log_test_open(url);
+
+	CHECK(fault_arm(point, action));
+	CHECK(log_test_append(log, 1, "x").outcome == COMMITLOG_AT);
+	commitlog_close(&log);
+	return 0;
+}
+
+static void
+test_death_inside(void **state UNUSED)
+{
+	static const struct {
+		const char *point;
+		unsigned records;
+	} cases[] = { { "log.locked", 0 }, { "log.committed", 1 } };
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *args[] = { "armed", place.url, cases[i].point, "die", NULL };
+		struct commitlog *log = log_test_open(place.url);
+		uint64_t next = log_test_next(log, 1);
+		int fd;
+
+		assert_int_equal(log_test_wait(log_test_spawn(&fd, args)), 128 + SIGKILL);
+		close(fd);
+		assert_int_equal(log_test_next(log, 1), next + cases[i].records);
+		assert_int_equal(log_test_append(log, 1, "y").offset, next + cases[i].records);
+		commitlog_close(&log);
+	}
+}
+
+/* It holds the lock: nobody else writes, everybody is told, and it goes on where it was. */
+static void
+test_stop_inside(void **state UNUSED)
+{
+	const char *args[] = { "armed", place.url, "log.locked", "stop", NULL };
+	struct commitlog *log = open_impatient(200);
+	struct log_test_answer a;
+	siginfo_t info;
+	pid_t pid;
+	int fd;
+
+	pid = log_test_spawn(&fd, args);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), 0);
+	a = log_test_append(log, 1, "never");
+	assert_int_equal(a.outcome, COMMITLOG_NOT);
+	assert_int_equal(a.err.code, ERR_TIMEOUT);
+	kill(pid, SIGCONT);
+	assert_int_equal(log_test_wait(pid), 0);
+	close(fd);
+	a = log_test_append(log, 1, "y");
+	assert_int_equal(a.outcome, COMMITLOG_AT);
+	assert_int_equal(a.offset, 1);
+	commitlog_close(&log);
+}
+
+/* ---- room ---- */
+
 static void
 fill(struct commitlog *log, uint64_t *kept)
 {
@@ -306,13 +370,17 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_lock_held), TEST(test_close_while_lock_held), TEST(test_queue_is_bounded),
-		TEST(test_no_memory), TEST(test_commit_fails),          TEST(test_commit_hangs),
+		TEST(test_lock_held),        TEST(test_close_while_lock_held),
+		TEST(test_queue_is_bounded), TEST(test_no_memory),
+		TEST(test_commit_fails),     TEST(test_commit_hangs),
+		TEST(test_death_inside),     TEST(test_stop_inside),
 		TEST(test_disk_full),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "full") == 0)
 		return run_full(argv[2], strcmp(argv[3], "limit") == 0);
+	if (argc == 5 && strcmp(argv[1], "armed") == 0)
+		return run_armed(argv[2], argv[3], argv[4]);
 	disk_fault_install();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

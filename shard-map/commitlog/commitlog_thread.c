@@ -1,4 +1,4 @@
-#include "shard-map/commitlog/commitlog_file_thread.h"
+#include "shard-map/commitlog/commitlog_thread.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -7,8 +7,8 @@
 #include "gitproto/base/check.h"
 
 int
-commitlog_file_thread_start(pthread_t *out, void *(*run)(void *), void *arg, const char *name,
-			    struct err *err)
+commitlog_thread_start(pthread_t *out, void *(*run)(void *), void *arg, const char *name,
+		       struct err *err)
 {
 	sigset_t all, before;
 	int rc;
@@ -26,7 +26,7 @@ commitlog_file_thread_start(pthread_t *out, void *(*run)(void *), void *arg, con
 }
 
 void
-commitlog_file_thread_cond(pthread_cond_t *cond)
+commitlog_thread_cond(pthread_cond_t *cond)
 {
 	pthread_condattr_t attr;
 
@@ -37,7 +37,7 @@ commitlog_file_thread_cond(pthread_cond_t *cond)
 }
 
 void
-commitlog_file_thread_wait(pthread_cond_t *cond, pthread_mutex_t *lock, unsigned msec)
+commitlog_thread_wait(pthread_cond_t *cond, pthread_mutex_t *lock, unsigned msec)
 {
 	struct timespec until;
 
