@@ -34,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while left > 0:
                 piece = self.rfile.read(min(left, 65536))
                 if not piece:
-                    return
+                    raise ValueError("the body ended early")
                 left -= len(piece)
                 yield piece
 
@@ -52,24 +52,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         env = {k: v for k, v in env.items() if v != ""}
         p = subprocess.Popen([f"{EXEC}/git-http-backend"], env=env, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        feeder = threading.Thread(target=self.feed, args=(p.stdin,), daemon=True)
+        feeder = threading.Thread(target=self.feed, args=(p,), daemon=True)
         feeder.start()
-        self.answer(p.stdout)
-        feeder.join()
-        p.wait()
+        try:
+            self.answer(p.stdout)
+            feeder.join()
+        finally:
+            p.kill()
+            p.wait()
 
-    def feed(self, pipe):
+    def feed(self, p):
         try:
             for piece in self.chunks():
                 try:
-                    pipe.write(piece)
+                    p.stdin.write(piece)
                 except BrokenPipeError:
                     pass
         except (OSError, ValueError):
-            pass  # the client cut its body off: so is the child's
+            p.kill()  # git http-backend spins for ever on a body that ends early
         finally:
             try:
-                pipe.close()
+                p.stdin.close()
             except BrokenPipeError:
                 pass
 
