@@ -6,6 +6,12 @@
  * The handler or a later event must answer exactly once: http_xchg_respond, then stream_write and
  * stream_end, or http_xchg_reply at once.  When the response is out, or the peer is gone, the close
  * callback is called, once and last: after it the exchange and its stream are gone.
+ * A peer that goes is told by STREAM_DEAD first, when the stream has a listener; relays and whatever
+ * else holds the stream let go of it in the close callback at the latest.  http_server_free calls
+ * the close callbacks from inside; all others come from the loop.
+ * A client that waits for a 100 sends no body before http_xchg_continue; answered without it, its
+ * HTTP/1.1 connection is closed.  Over HTTP/2 an answer that ends before the request's body does
+ * ends the exchange (RST_STREAM NO_ERROR).
  * A body that nobody reads is drained within limits, or the connection is closed after the answer
  * (lingering), so that the client reads the answer and not a reset. */
 #ifndef GITPROTO_NET_HTTP_SERVER_H

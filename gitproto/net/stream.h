@@ -33,7 +33,9 @@ enum stream_event {
 };
 typedef void stream_fn(struct stream *, enum stream_event, void *arg);
 
-void stream_on(struct stream *, stream_fn *, void *arg); /* who hears from now on; NULL: nobody */
+/* Who hears from now on; NULL: nobody.  What is unread, an end, or a death that nobody heard of is
+ * told to the new one. */
+void stream_on(struct stream *, stream_fn *, void *arg);
 
 /* All unread bytes, contiguous up to want bytes at least if so many are there (want 0: the first
  * piece as it lies, cheapest).  Borrowed until the next call that touches the stream. */

@@ -201,6 +201,58 @@ session_freed_under_its_calls(void **state)
 	session_open();
 }
 
+struct states {
+	unsigned up, down;
+	bool free_when_up, free_when_down;
+};
+
+static void
+on_state(struct http_session *s, bool connected, void *arg)
+{
+	struct states *st = arg;
+
+	assert_ptr_equal(s, sess);
+	st->up += connected;
+	st->down += !connected;
+	if (connected ? st->free_when_up : st->free_when_down)
+		http_session_free(&sess);
+}
+
+static bool
+was_down(void *arg)
+{
+	return ((struct states *)arg)->down > 0 || sess == NULL;
+}
+
+/* Each change is told once, and the session may be freed when it is told. */
+static void
+states_are_told(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct states st = { .free_when_up = i == 1, .free_when_down = i == 2 };
+		struct http_session_opts o = { .on_state = on_state, .arg = &st };
+		struct fetch f = { 0 };
+
+		http_session_free(&sess);
+		http_server_free(&site.srv);
+		site_open(&site, loop, &h2_opts);
+		o.addr = http_server_addr(site.srv);
+		sess = http_session_new(loop, &o);
+		fetch_start(&f, "GET", "/never");
+		run_msec(loop, 20);
+		assert_int_equal(st.up, 1);
+		http_server_free(&site.srv);
+		assert_true(run_until(loop, was_down, &st));
+		assert_true(run_until(loop, has_finished, &f));
+		run_msec(loop, 60); /* attempts fail, nothing is told again */
+		assert_int_equal(st.up, 1);
+		assert_int_equal(st.down, i == 1 ? 0 : 1);
+		assert_int_equal(sess == NULL, i > 0);
+		fetch_stop(&f);
+	}
+}
+
 int
 main(void)
 {
@@ -212,6 +264,7 @@ main(void)
 		T(silent_peer),
 		T(frozen_peer),
 		T(session_freed_under_its_calls),
+		T(states_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
