@@ -200,12 +200,12 @@ pre_receive(void)
 	struct buf in = BUF_MAX(MAX_INPUT), out = BUF_MAX(2 * MAX_INPUT), line = BUF_MAX(65520);
 	const char *quarantine = getenv("GIT_QUARANTINE_PATH");
 	struct slice rest;
-	bool ok;
+	bool ok = false;
 	int fd;
 
 	fd = greet(&out, "pre-receive");
 	if (fd < 0)
-		return 1;
+		goto out;
 	read_stdin(&in);
 	if (quarantine != NULL)
 		hook_wire_addf(&out, "quarantine %s", quarantine);
@@ -217,7 +217,7 @@ pre_receive(void)
 	hook_wire_flush(&out);
 	ok = buf_ok(&in) && hook_wire_send(fd, &out) && allowed(fd, &line);
 	if (!ok)
-		return 1;
+		goto out;
 	chain_clean_env();
 	if (chain_run(argv, buf_slice(&in)) != 0) {
 		hook_wire_addf(&out, "declined");
@@ -227,10 +227,10 @@ pre_receive(void)
 	}
 	hook_wire_flush(&out);
 	ok = hook_wire_send(fd, &out) && ok && allowed(fd, &line);
+out:
 	buf_release(&in);
 	buf_release(&out);
 	buf_release(&line);
-	close(fd);
 	return ok ? 0 : 1;
 }
 
@@ -281,28 +281,37 @@ relay_answers(int fd, struct buf *answer)
 	return kind == HOOK_WIRE_FLUSH;
 }
 
+/* git's greeting: does it offer push options, is the push atomic; answered the same way. */
+static bool
+greet_git(struct buf *line, struct buf *answer, bool *options)
+{
+	bool atomic;
+
+	if (hook_wire_read(STDIN_FILENO, line) != HOOK_WIRE_LINE)
+		return false;
+	*options = memmem(line->p, line->len, "push-options", 12) != NULL;
+	atomic = memmem(line->p, line->len, "atomic", 6) != NULL;
+	if (hook_wire_read(STDIN_FILENO, line) != HOOK_WIRE_FLUSH)
+		return false;
+	hook_wire_addf(answer, "version=1%c%s%s", 0, *options ? "push-options " : "",
+		       atomic ? "atomic" : "");
+	hook_wire_flush(answer);
+	return hook_wire_send(STDOUT_FILENO, answer);
+}
+
 static int
 proc_receive(void)
 {
 	struct buf line = BUF_MAX(65520), out = BUF_MAX(2 * MAX_INPUT), refs = BUF_MAX(MAX_INPUT);
 	struct buf answer = BUF_MAX(2 * MAX_INPUT);
-	bool options, atomic, told;
+	bool options, told, ok = false;
 	int fd;
 
-	if (hook_wire_read(STDIN_FILENO, &line) != HOOK_WIRE_LINE)
-		return 1;
-	options = memmem(line.p, line.len, "push-options", 12) != NULL;
-	atomic = memmem(line.p, line.len, "atomic", 6) != NULL;
-	if (hook_wire_read(STDIN_FILENO, &line) != HOOK_WIRE_FLUSH)
-		return 1;
-	hook_wire_addf(&answer, "version=1%c%s%s", 0, options ? "push-options " : "",
-		       atomic ? "atomic" : "");
-	hook_wire_flush(&answer);
-	if (!hook_wire_send(STDOUT_FILENO, &answer))
-		return 1;
+	if (!greet_git(&line, &answer, &options))
+		goto out;
 	fd = greet(&out, "proc-receive");
 	if (!take_lines("command", &out, &refs) || (options && !take_lines("option", &out, NULL)))
-		return 1;
+		goto out;
 	hook_wire_flush(&out);
 	told = fd >= 0 && hook_wire_send(fd, &out);
 	if (!told || !relay_answers(fd, &answer)) {
@@ -311,19 +320,28 @@ proc_receive(void)
 		answer_unknown(&answer, buf_slice(&refs));
 	}
 	hook_wire_flush(&answer);
-	return hook_wire_send(STDOUT_FILENO, &answer) ? 0 : 1;
+	ok = hook_wire_send(STDOUT_FILENO, &answer);
+out:
+	buf_release(&line);
+	buf_release(&out);
+	buf_release(&refs);
+	buf_release(&answer);
+	return ok ? 0 : 1;
 }
 
 static int
 post_receive(const char *const *argv)
 {
 	struct buf in = BUF_MAX(MAX_INPUT);
+	int status;
 
 	/* post-update has its refs as arguments and no input worth reading. */
 	if (strcmp(argv[0], "post-receive") == 0)
 		read_stdin(&in);
 	chain_clean_env();
-	return chain_run(argv, buf_slice(&in));
+	status = chain_run(argv, buf_slice(&in));
+	buf_release(&in);
+	return status;
 }
 
 /* receive-pack itself commits an empty transaction after an atomic push: that one must pass. */
@@ -331,11 +349,12 @@ static int
 reference_transaction(const char *state)
 {
 	struct buf in = BUF_MAX(MAX_INPUT);
+	bool empty;
 
 	read_stdin(&in);
-	if (strcmp(state, "prepared") != 0 && strcmp(state, "preparing") != 0)
-		return 0;
-	if (buf_ok(&in) && in.len == 0)
+	empty = buf_ok(&in) && in.len == 0;
+	buf_release(&in);
+	if (empty || (strcmp(state, "prepared") != 0 && strcmp(state, "preparing") != 0))
 		return 0;
 	fprintf(stderr, "error: the refs of this repository are managed by gitshard and change "
 			"only by a push to the server's URL; this change was refused\n");
