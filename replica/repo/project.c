@@ -101,7 +101,7 @@ static int
 replace_file(const struct project *p, const char *name, struct slice bytes, struct err *err)
 {
 	char path[DISK_PATH], lock[DISK_PATH];
-	int fd, rc = lock_paths(path, lock, p, name, err);
+	int fd = -1, rc = lock_paths(path, lock, p, name, err);
 
 	if (rc == 0)
 		rc = open_lock(p, name, lock, &fd, err);

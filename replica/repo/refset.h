@@ -35,8 +35,8 @@ void refset_set(struct refset *, const char *name, const struct oid *value,
 		const struct oid *peeled, uint64_t offset);
 /* Puts a ref back as it was stored (from the catalog).  Fast when living ones come in the order of
  * their names; tombstones come in the order of their change. */
-void
-refset_load(struct refset *, const char *name, const struct refset_ref *, const struct oid *peeled);
+void refset_load(struct refset *, const char *name, const struct refset_ref *,
+		 const struct oid *peeled);
 void refset_set_peeled(struct refset *, const char *name, const struct oid *peeled);
 void refset_set_head(struct refset *, const char *target); /* "refs/heads/main" */
 const char *refset_head(const struct refset *);

@@ -187,7 +187,7 @@ read_number(struct catalog *c, const char *sql, int *out, struct err *err)
 static int
 make_tables(struct catalog *c, struct err *err)
 {
-	int version, rc = read_number(c, "PRAGMA user_version", &version, err);
+	int version = 0, rc = read_number(c, "PRAGMA user_version", &version, err);
 
 	if (rc < 0 || version == FORMAT)
 		return rc;

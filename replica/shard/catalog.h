@@ -47,8 +47,8 @@ MUST_CHECK int catalog_put_shard(struct catalog *, const struct catalog_shard *,
 /* Running hashes after the last CATALOG_WINDOW records of a shard (R12). */
 #define CATALOG_WINDOW 4096u
 typedef int catalog_hash_fn(uint64_t offset, const uint8_t hash[32], void *arg, struct err *);
-MUST_CHECK int
-catalog_hashes(struct catalog *, uint32_t shard, catalog_hash_fn *, void *arg, struct err *);
+MUST_CHECK int catalog_hashes(struct catalog *, uint32_t shard, catalog_hash_fn *, void *arg,
+			      struct err *);
 MUST_CHECK int catalog_put_hash(struct catalog *, uint32_t shard, uint64_t offset,
 				const uint8_t hash[32], struct err *);
 
@@ -70,11 +70,11 @@ MUST_CHECK int catalog_repos(struct catalog *, catalog_repo_fn *, void *arg, str
 /* Also makes a new one's id a used one. */
 MUST_CHECK int catalog_put_repo(struct catalog *, const struct catalog_repo *, struct err *);
 /* With its refs, packs and needs.  The id stays used, and its folder is on the trash list. */
-MUST_CHECK int
-catalog_drop_repo(struct catalog *, const uint8_t id[16], uint64_t offset, struct err *);
+MUST_CHECK int catalog_drop_repo(struct catalog *, const uint8_t id[16], uint64_t offset,
+				 struct err *);
 /* 1: the id was given to a repository of the shard once; 0: never. */
-MUST_CHECK int
-catalog_id_used(struct catalog *, uint32_t shard, const uint8_t id[16], struct err *);
+MUST_CHECK int catalog_id_used(struct catalog *, uint32_t shard, const uint8_t id[16],
+			       struct err *);
 /* Folders of deleted repositories that are not known to lie in the trash yet. */
 typedef int catalog_trash_fn(const uint8_t id[16], const char *path, void *arg, struct err *);
 MUST_CHECK int catalog_trash(struct catalog *, catalog_trash_fn *, void *arg, struct err *);
@@ -84,8 +84,8 @@ typedef int catalog_ref_fn(const char *name, const struct refset_ref *, const st
 			   void *arg, struct err *);
 /* Living ones in the order of their names, then tombstones in the order of their change: the order
  * in which refset_load is fast. */
-MUST_CHECK int
-catalog_refs(struct catalog *, const uint8_t id[16], catalog_ref_fn *, void *arg, struct err *);
+MUST_CHECK int catalog_refs(struct catalog *, const uint8_t id[16], catalog_ref_fn *, void *arg,
+			    struct err *);
 MUST_CHECK int catalog_put_ref(struct catalog *, const uint8_t id[16], const char *name,
 			       const struct refset_ref *, const struct oid *peeled, struct err *);
 /* Forgets all but the newest REFSET_TOMBSTONES deleted refs. */
@@ -113,7 +113,7 @@ struct catalog_need {
 typedef int catalog_need_fn(const struct catalog_need *, void *arg, struct err *);
 MUST_CHECK int catalog_needs(struct catalog *, catalog_need_fn *, void *arg, struct err *);
 MUST_CHECK int catalog_put_need(struct catalog *, const struct catalog_need *, struct err *);
-MUST_CHECK int
-catalog_drop_need(struct catalog *, const uint8_t id[16], const uint8_t sha256[32], struct err *);
+MUST_CHECK int catalog_drop_need(struct catalog *, const uint8_t id[16], const uint8_t sha256[32],
+				 struct err *);
 
 #endif

@@ -64,8 +64,8 @@ void catalog_bind_str(sqlite3_stmt *, int at, const char *); /* NULL: NULL */
 void catalog_bind_u64(sqlite3_stmt *, int at, uint64_t);
 /* The column's bytes, of exactly n; false for another length. */
 bool catalog_column(sqlite3_stmt *, int at, void *out, size_t n);
-const char *
-catalog_column_str(sqlite3_stmt *, int at); /* NULL: NULL; borrowed until the next step */
+const char *catalog_column_str(sqlite3_stmt *,
+			       int at); /* NULL: NULL; borrowed until the next step */
 /* The database holds what this program never writes. */
 int catalog_damaged(const char *table, struct err *);
 

@@ -52,7 +52,7 @@ static const uint8_t cluster[16] = "cluster-uuid-16";
 static const uint8_t incarnation[16] = "incarnation--16";
 static const uint8_t repo1[16] = { 1 }, repo2[16] = { 2 };
 
-static void
+static UNUSED void
 on_decided(struct apply_note **notes, size_t n, void *arg)
 {
 	struct world *w = arg;
@@ -72,7 +72,7 @@ on_decided(struct apply_note **notes, size_t n, void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void
+static UNUSED void
 on_applied(uint32_t shard, uint64_t next, void *arg)
 {
 	struct world *w = arg;
@@ -85,7 +85,7 @@ on_applied(uint32_t shard, uint64_t next, void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void
+static UNUSED void
 on_need(const struct apply_need *need, void *arg)
 {
 	struct world *w = arg;
@@ -97,7 +97,7 @@ on_need(const struct apply_need *need, void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void
+static UNUSED void
 on_whole(const uint8_t repo_id[16] UNUSED, void *arg)
 {
 	struct world *w = arg;
@@ -108,7 +108,7 @@ on_whole(const uint8_t repo_id[16] UNUSED, void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void
+static UNUSED void
 on_halted(uint32_t shard UNUSED, const struct err *err, void *arg)
 {
 	struct world *w = arg;
@@ -120,7 +120,7 @@ on_halted(uint32_t shard UNUSED, const struct err *err, void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void
+static UNUSED void
 on_resumed(uint32_t shard UNUSED, void *arg)
 {
 	struct world *w = arg;
@@ -131,7 +131,7 @@ on_resumed(uint32_t shard UNUSED, void *arg)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void
+static UNUSED void
 on_loaded(struct repo *repo UNUSED, int rc, void *arg)
 {
 	struct world *w = arg;
@@ -157,7 +157,7 @@ on_loaded(struct repo *repo UNUSED, int rc, void *arg)
 		pthread_mutex_unlock(&(w)->lock);                                         \
 	} while (0)
 
-static void
+static UNUSED void
 world_open(struct world *w)
 {
 	char root[128], data[128];
@@ -167,7 +167,7 @@ world_open(struct world *w)
 	struct verdict_state state;
 	struct err err = { 0 };
 
-	snprintf(root, sizeof(root), "%s/root", w->dir);
+	snprintf(root, sizeof(root), "%s/repos", w->dir);
 	snprintf(data, sizeof(data), "%s/data", w->dir);
 	o.root = root;
 	o.data = data;
@@ -183,7 +183,7 @@ world_open(struct world *w)
 	apply_follow(w->apply, SHARD, cluster);
 }
 
-static void
+static UNUSED void
 world_close(struct world *w)
 {
 	apply_free(&w->apply);
@@ -191,7 +191,7 @@ world_close(struct world *w)
 	catalog_close(&w->catalog);
 }
 
-static struct world *
+static UNUSED struct world *
 world_new(void)
 {
 	struct world *w = MEM_NEW(struct world);
@@ -206,7 +206,7 @@ world_new(void)
 	return w;
 }
 
-static void
+static UNUSED void
 world_free(struct world *w)
 {
 	world_close(w);
@@ -219,7 +219,7 @@ world_free(struct world *w)
 }
 
 /* Hands the records from offset `from` on to the engine. */
-static void
+static UNUSED void
 world_feed(struct world *w, uint64_t from)
 {
 	struct commitlog_record r[64];
@@ -234,7 +234,7 @@ world_feed(struct world *w, uint64_t from)
 }
 
 /* Puts a record at the end of the log, without handing it over; its offset. */
-static uint64_t
+static UNUSED uint64_t
 world_log(struct world *w, struct record *r)
 {
 	uint64_t at = w->next++;
@@ -260,7 +260,7 @@ world_log(struct world *w, struct record *r)
 	return at;
 }
 
-static uint64_t
+static UNUSED uint64_t
 world_append(struct world *w, struct record *r)
 {
 	uint64_t at = world_log(w, r);
@@ -270,7 +270,7 @@ world_append(struct world *w, struct record *r)
 }
 
 /* Appends, waits until it is applied, and compares the verdict. */
-static void
+static UNUSED void
 world_expect(struct world *w, struct record *r, enum verdict v)
 {
 	uint64_t at = world_append(w, r);
@@ -281,7 +281,7 @@ world_expect(struct world *w, struct record *r, enum verdict v)
 			 verdict_name((enum verdict)w->verdict[at]), w->why[at]);
 }
 
-static void
+static UNUSED void
 world_begin(struct world *w)
 {
 	struct record_member me = { .node = 1 };
@@ -299,7 +299,7 @@ world_begin(struct world *w)
 	world_expect(w, &c, VERDICT_EFFECTIVE);
 }
 
-static struct record
+static UNUSED struct record
 make_create(const uint8_t id[16], const char *path, enum oid_format f)
 {
 	struct record r = { .type = RECORD_CREATE };
@@ -313,7 +313,7 @@ make_create(const uint8_t id[16], const char *path, enum oid_format f)
 
 /* The output of a shell command in ring of 4, without its last line feed. */
 static const char *sh(const char *fmt, ...) PRINTF_LIKE(1, 2);
-static const char *
+static UNUSED const char *
 sh(const char *fmt, ...)
 {
 	static char out[4][1 << 16];
