@@ -1,0 +1,77 @@
+#include "router/front/attempt.h"
+
+static void
+on_call(struct http_call *c, enum http_call_event e, void *arg)
+{
+	static const enum attempt_event events[] = {
+		[CALL_CONTINUE] = ATTEMPT_CONTINUE,
+		[CALL_HEAD] = ATTEMPT_HEAD,
+		[CALL_FAILED] = ATTEMPT_LOST,
+	};
+	struct attempt *a = arg;
+
+	(void)c;
+	a->fn(events[e], a->arg);
+}
+
+static void
+on_silent(void *arg)
+{
+	struct attempt *a = arg;
+
+	a->fn(ATTEMPT_SILENT, a->arg);
+}
+
+void
+attempt_begin(struct attempt *a, struct node_sess *n, const struct http_head *h, bool with_body,
+	      attempt_fn *fn, void *arg)
+{
+	CHECK(a->call == NULL);
+	a->fn = fn;
+	a->arg = arg;
+	node_sess_take(n, &a->use, on_silent, a);
+	a->call = http_call_new(node_sess_session(n), h, with_body, on_call, a);
+}
+
+void
+attempt_end(struct attempt *a)
+{
+	http_call_free(&a->call);
+	node_sess_give(&a->use);
+}
+
+bool
+attempt_runs(const struct attempt *a)
+{
+	return a->call != NULL;
+}
+
+uint32_t
+attempt_node(const struct attempt *a)
+{
+	return a->use.node != NULL ? node_sess_number(a->use.node) : 0;
+}
+
+struct stream *
+attempt_stream(struct attempt *a)
+{
+	return http_call_stream(a->call);
+}
+
+const struct http_head *
+attempt_answer(const struct attempt *a)
+{
+	return http_call_response(a->call);
+}
+
+bool
+attempt_sent(const struct attempt *a)
+{
+	return http_call_sent(a->call);
+}
+
+const char *
+attempt_why(const struct attempt *a)
+{
+	return http_call_why(a->call);
+}

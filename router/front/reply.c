@@ -1,0 +1,42 @@
+#include "router/front/reply.h"
+
+#define PREFIX "gitshard: "
+
+static void
+send(struct http_xchg *x, const char *id, int status, const char *allow, const char *text)
+{
+	struct http_head *extra = http_head_new();
+	struct buf body = BUF_MAX(4096);
+
+	buf_addf(&body, PREFIX "%s\n", text);
+	http_head_addf(extra, "gitshard-request", "%s", id);
+	http_head_addf(extra, "cache-control", "no-cache");
+	if (status == 503)
+		http_head_addf(extra, "retry-after", "%d", REPLY_RETRY_AFTER);
+	if (allow != NULL)
+		http_head_addf(extra, "allow", "%s", allow);
+	http_xchg_reply(x, status, extra, "text/plain; charset=utf-8", buf_slice(&body));
+	buf_release(&body);
+	http_head_free(&extra);
+}
+
+void
+reply_text(struct http_xchg *x, const char *id, int status, const char *text)
+{
+	send(x, id, status, NULL, text);
+}
+
+void
+reply_method(struct http_xchg *x, const char *id, const char *allowed)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "this address takes %s requests only", allowed);
+	send(x, id, 405, allowed, text);
+}
+
+size_t
+reply_size(const char *text)
+{
+	return sizeof(PREFIX) - 1 + strlen(text) + 1;
+}

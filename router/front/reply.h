@@ -1,0 +1,20 @@
+/* router/front/reply.h - answers of the router's own, in words that git shows its user.
+ * Thread: loop.
+ *
+ * git prints the body of an error as "remote: ..." when it is text/plain; so each is one sentence
+ * that says what to do. */
+#ifndef ROUTER_FRONT_REPLY_H
+#define ROUTER_FRONT_REPLY_H
+
+#include "gitproto/net/http_server.h"
+
+#define REPLY_RETRY_AFTER 1 /* seconds */
+
+/* status and a sentence, without a line feed.  503: with retry-after. */
+void reply_text(struct http_xchg *, const char *id, int status, const char *text);
+/* 405 that names the method which would do. */
+void reply_method(struct http_xchg *, const char *id, const char *allowed);
+/* Bytes of the body that reply_text sends. */
+size_t reply_size(const char *text);
+
+#endif

@@ -1,0 +1,587 @@
+#include "router/front/req.h"
+
+#include <inttypes.h>
+#include <strings.h>
+
+#include "gitproto/base/clock.h"
+#include "gitproto/base/log.h"
+#include "gitproto/base/mem.h"
+#include "gitproto/base/rnd.h"
+#include "gitproto/net/relay.h"
+#include "router/back/retry.h"
+#include "router/front/attempt.h"
+#include "router/front/forward.h"
+#include "router/front/reply.h"
+#include "router/route/read_pick.h"
+
+/* What a step says: go on with r->step, or somebody will call req_run. */
+enum step { STEP_NEXT, STEP_WAIT };
+
+/* What was done with the client's body; in this order. */
+enum body {
+	BODY_NONE,     /* there is none, or it is of no interest */
+	BODY_HELD,     /* nothing was taken from the client, or all that was is in `held` */
+	BODY_STREAMING /* it flows to a node: gone when that one is lost */
+};
+
+struct req {
+	unsigned magic;
+#define REQ_MAGIC 0x4e904e57u
+	enum step (*step)(struct req *);
+	struct req_env *env;
+	struct http_xchg *x;   /* borrowed until on_close */
+	struct stream *client; /* borrowed from x */
+	char id[17];
+	uint64_t began;
+	enum front_stats_kind kind;
+	struct smart_path path;
+	bool routable; /* path is filled */
+	bool writes;
+	bool admitted;
+	uint64_t sticky;
+	uint32_t shard;
+
+	struct attempt attempt;
+	struct route_tried tried; /* in this round */
+	unsigned round;           /* of waiting */
+	unsigned asked;           /* nodes, in all rounds */
+	uint32_t node;            /* the last one that was asked */
+	struct err why;           /* the last attempt came to nothing */
+	struct timer *timer;      /* owned; NULL until it is needed */
+	struct shards_waiter news;
+
+	enum body body;
+	struct buf held;    /* BODY_HELD: what was taken from the client */
+	bool held_all;      /* it is the whole body */
+	struct relay *up;   /* owned; client to node */
+	struct relay *down; /* owned; node to client */
+	int status;         /* of the answer; 0: none yet */
+	bool whole;         /* the answer reached its end */
+	uint64_t in, out;   /* bytes of bodies */
+};
+
+static enum step st_parse(struct req *);
+static enum step st_admit(struct req *);
+static enum step st_check(struct req *);
+static enum step st_hold(struct req *);
+static enum step st_pick(struct req *);
+static enum step st_ask(struct req *, struct node_sess *);
+static enum step st_wait(struct req *);
+static enum step st_send_body(struct req *);
+static enum step st_judge(struct req *);
+static enum step st_lost(struct req *);
+static enum step st_answer(struct req *);
+
+static void
+req_run(struct req *r) /* every callback that resumes a request ends here */
+{
+	while (r->step(r) == STEP_NEXT)
+		;
+}
+
+/* --- the end --- */
+
+static void
+stop_relays(struct req *r)
+{
+	if (r->up != NULL)
+		r->in += relay_bytes(r->up);
+	if (r->down != NULL)
+		r->out += relay_bytes(r->down);
+	relay_free(&r->up);
+	relay_free(&r->down);
+}
+
+static void
+write_account(const struct req *r, bool gone)
+{
+	uint64_t usec = (clock_boot_ns() - r->began) / 1000;
+	const struct http_head *h = http_xchg_request(r->x);
+	const char *repo = r->routable ? r->path.repo.path : "-";
+	const char *end = r->whole && !gone ? "ok" : r->status == 0 ? "gone" : "cut";
+
+	front_stats_done(r->env->stats, r->kind, r->status, end[0] == 'c', usec);
+	stats_add(r->env->stats, FRONT_STATS_BYTES, 0, r->in);
+	stats_add(r->env->stats, FRONT_STATS_BYTES, 1, r->out);
+	log_info(r->id, "request",
+		 "peer=%s method=%s kind=%s repo=%s shard=%u node=%u status=%d in=%" PRIu64
+		 " out=%" PRIu64 " ms=%" PRIu64 ".%03u retries=%u end=%s",
+		 http_xchg_peer(r->x), h->method, front_stats_kind_word(r->kind), repo, r->shard,
+		 r->node, r->status, r->in, r->out, usec / 1000, (unsigned)(usec % 1000),
+		 r->asked > 0 ? r->asked - 1 : 0, end);
+}
+
+/* The answer is out, or the client is gone: the one place where a request ends. */
+static void
+on_close(void *arg)
+{
+	struct req *r = OBJ_FROM(arg, struct req, REQ_MAGIC);
+	bool gone = stream_is_dead(r->client);
+
+	stop_relays(r);
+	attempt_end(&r->attempt);
+	shards_unwait(&r->news);
+	timer_free(&r->timer);
+	if (r->admitted) {
+		admit_leave(r->env->admit);
+		stats_move(r->env->stats, FRONT_STATS_ACTIVE, 0, -1);
+	}
+	write_account(r, gone);
+	buf_release(&r->held);
+	r->magic = 0;
+	loop_defer(r->env->loop, free, r);
+}
+
+/* An answer of our own.  The request is over but for on_close. */
+static enum step
+refuse(struct req *r, int status, const char *text)
+{
+	stop_relays(r);
+	attempt_end(&r->attempt);
+	stream_on(r->client, NULL, NULL);
+	r->status = status;
+	r->whole = true;
+	r->out = reply_size(text);
+	reply_text(r->x, r->id, status, text);
+	return STEP_WAIT;
+}
+
+/* --- from the head to the shard --- */
+
+static enum front_stats_kind
+kind_of(const struct smart_path *p)
+{
+	if (p->endpoint == SMART_PATH_INFO_REFS && p->service == SERVICE_UPLOAD_PACK)
+		return FRONT_STATS_ADVERTISE_FETCH;
+	if (p->endpoint == SMART_PATH_INFO_REFS && p->service == SERVICE_RECEIVE_PACK)
+		return FRONT_STATS_ADVERTISE_PUSH;
+	if (p->endpoint == SMART_PATH_UPLOAD_PACK)
+		return FRONT_STATS_FETCH;
+	return p->endpoint == SMART_PATH_RECEIVE_PACK ? FRONT_STATS_PUSH : FRONT_STATS_OTHER;
+}
+
+static enum step
+st_parse(struct req *r)
+{
+	const char *target = http_xchg_request(r->x)->target;
+	struct slice path = slice_str(target), query;
+	struct err e;
+
+	query = path;
+	path = slice_cut(&query, '?');
+	if (slice_eq_str(path, "/"))
+		return refuse(r, 404,
+			      "this is a git server; repositories are at /OWNER/NAME.git, clone "
+			      "one with git");
+	if (smart_path_parse(&r->path, slice_str(target), SLICE_NONE, &e) < 0)
+		return refuse(r, e.code == ERR_BAD ? 400 : err_http_status(e.code), err_text(&e));
+	r->routable = true;
+	r->kind = kind_of(&r->path);
+	r->writes = service_writes(r->path.service);
+	r->step = st_check;
+	return STEP_NEXT;
+}
+
+/* The type and the encoding that a service's request must have (git-facts: exact, else 415). */
+static const char *
+wrong_body(const struct req *r)
+{
+	const struct http_head *h = http_xchg_request(r->x);
+	const char *type = http_head_get(h, "content-type");
+	const char *coding = http_head_get(h, "content-encoding");
+
+	if (type == NULL || strcmp(type, service_type_request(r->path.service)) != 0)
+		return "the content-type of this request is not the one of a git client";
+	if (coding != NULL && strcasecmp(coding, "gzip") != 0 &&
+	    strcasecmp(coding, "x-gzip") != 0 && strcasecmp(coding, "identity") != 0)
+		return "of the content-encodings only gzip is understood";
+	return NULL;
+}
+
+static enum step
+st_check(struct req *r)
+{
+	const char *method = http_xchg_request(r->x)->method;
+	bool advert = r->path.endpoint == SMART_PATH_INFO_REFS;
+	const char *want = advert ? "GET" : "POST", *wrong;
+
+	if (r->kind == FRONT_STATS_OTHER && r->path.service == SERVICE_NONE)
+		return refuse(r, 403,
+			      "the dumb HTTP protocol is not spoken here; use git 1.6.6 or later");
+	if (r->kind == FRONT_STATS_OTHER)
+		return refuse(r, 403,
+			      "archives are not served here; clone the repository and run "
+			      "git archive");
+	if (strcmp(method, want) != 0) {
+		r->status = 405;
+		r->whole = true;
+		reply_method(r->x, r->id, want);
+		return STEP_WAIT;
+	}
+	wrong = advert ? NULL : wrong_body(r);
+	if (wrong != NULL)
+		return refuse(r, 415, wrong);
+	r->step = st_admit;
+	return STEP_NEXT;
+}
+
+static enum step
+st_admit(struct req *r)
+{
+	struct slice host = forward_peer_host(http_xchg_peer(r->x));
+
+	if (!admit_enter(r->env->admit)) {
+		stats_add(r->env->stats, FRONT_STATS_REFUSED, 0, 1);
+		return refuse(r, 503, "too many requests are under way here; try again");
+	}
+	r->admitted = true;
+	stats_move(r->env->stats, FRONT_STATS_ACTIVE, 0, 1);
+	if (route_map_version(r->env->route) == 0)
+		return refuse(r, 503, "no map of the cluster is known here yet; try again");
+	r->sticky = read_pick_sticky(host, slice_str(r->path.repo.path));
+	r->step = st_pick;
+	if (r->path.endpoint == SMART_PATH_INFO_REFS)
+		return STEP_NEXT;
+	r->body = BODY_HELD;
+	if (!r->writes)
+		r->step = st_hold;
+	return STEP_NEXT;
+}
+
+/* --- the body of a fetch: held until a node has answered --- */
+
+static void
+on_client(struct stream *s, enum stream_event e, void *arg)
+{
+	struct req *r = OBJ_FROM(arg, struct req, REQ_MAGIC);
+
+	(void)s;
+	if (e == STREAM_READABLE)
+		req_run(r);
+}
+
+static enum step
+st_hold(struct req *r)
+{
+	http_xchg_continue(r->x);
+	while (stream_readable(r->client) > 0 && r->held.len < REQ_REPLAY) {
+		struct slice got = slice_head(stream_peek(r->client, 0), REQ_REPLAY - r->held.len);
+
+		buf_add_slice(&r->held, got);
+		stream_take(r->client, got.len);
+		r->in += got.len;
+	}
+	if (!buf_ok(&r->held))
+		return refuse(r, 503, "out of memory; try again");
+	r->held_all = stream_at_end(r->client);
+	if (!r->held_all && r->held.len < REQ_REPLAY) {
+		stream_on(r->client, on_client, r);
+		return STEP_WAIT;
+	}
+	stream_on(r->client, NULL, NULL);
+	r->step = st_pick;
+	return STEP_NEXT;
+}
+
+/* --- who is asked --- */
+
+static bool
+is_late(const struct req *r)
+{
+	return clock_boot_ns() - r->began >= r->env->retry_msec * CLOCK_MSEC;
+}
+
+static enum step
+give_up(struct req *r)
+{
+	char text[640];
+
+	snprintf(text, sizeof(text),
+		 r->writes ? "the primary of this repository could not be reached in %" PRIu64
+			     " s (%s); nothing was changed, push again"
+			   : "no replica of this repository could serve this in %" PRIu64
+			     " s (%s); try again",
+		 (r->env->retry_msec + 500) / 1000,
+		 r->why.text[0] != '\0' ? r->why.text : "nobody is there to be asked");
+	return refuse(r, 503, text);
+}
+
+static enum step
+st_pick(struct req *r)
+{
+	struct node_sess *n;
+
+	/* each time anew: the map may have changed */
+	r->shard = route_shard(r->env->route, slice_str(r->path.repo.path));
+	if (r->asked + r->round > 0 && is_late(r))
+		return give_up(r);
+	n = r->writes ? route_write(r->env->route, r->shard, &r->tried)
+		      : route_read(r->env->route, r->shard, r->sticky, rnd_u64(), &r->tried);
+	if (n != NULL)
+		return st_ask(r, n);
+	r->step = st_wait;
+	return STEP_NEXT;
+}
+
+static void
+wake(struct req *r)
+{
+	timer_stop(r->timer);
+	shards_unwait(&r->news);
+	r->step = st_pick;
+	req_run(r);
+}
+
+static void
+on_timer(void *arg)
+{
+	wake(OBJ_FROM(arg, struct req, REQ_MAGIC));
+}
+
+static void
+on_news(void *arg)
+{
+	wake(OBJ_FROM(arg, struct req, REQ_MAGIC));
+}
+
+/* Nobody is left to be asked: a round is over. */
+static enum step
+st_wait(struct req *r)
+{
+	if (r->tried.n == 0)
+		stats_add(r->env->stats, FRONT_STATS_RETRIES, RETRY_NO_NODE, 1);
+	r->tried.n = 0;
+	r->round++;
+	if (r->timer == NULL)
+		r->timer = timer_new(r->env->loop, on_timer, r);
+	timer_set(r->timer, retry_wait_msec(r->round, rnd_u64()));
+	r->news.fn = on_news;
+	r->news.arg = r;
+	if (r->writes)
+		shards_wait(route_shards(r->env->route), r->shard, &r->news);
+	return STEP_WAIT;
+}
+
+static void
+on_attempt(enum attempt_event e, void *arg)
+{
+	struct req *r = OBJ_FROM(arg, struct req, REQ_MAGIC);
+
+	switch (e) {
+	case ATTEMPT_CONTINUE:
+		/* a fetch's body did not wait for it */
+		if (!r->writes || r->body != BODY_HELD)
+			return;
+		r->step = st_send_body;
+		break;
+	case ATTEMPT_HEAD:
+		r->step = st_judge;
+		break;
+	case ATTEMPT_LOST:
+		err_set(&r->why, ERR_CLOSED, "node %u: %s", r->node, attempt_why(&r->attempt));
+		r->step = st_lost;
+		break;
+	case ATTEMPT_SILENT:
+		/* Once the answer or the body flows, only the connection's end decides. */
+		if (r->body == BODY_STREAMING || r->down != NULL)
+			return;
+		err_set(&r->why, ERR_UNAVAILABLE, "node %u does not answer", r->node);
+		r->step = st_lost;
+		break;
+	}
+	req_run(r);
+}
+
+static enum step
+st_ask(struct req *r, struct node_sess *n)
+{
+	struct forward f = {
+		.path = &r->path,
+		.from = http_xchg_request(r->x),
+		.peer = http_xchg_peer(r->x),
+		.id = r->id,
+		.map = route_map_version(r->env->route),
+		.shard = r->shard,
+	};
+	struct http_head *h;
+	struct err e;
+
+	shards_primary(route_shards(r->env->route), r->shard, &f.epoch);
+	if (forward_request(&h, &f, &e) < 0)
+		return refuse(r, 431, err_text(&e));
+	r->node = node_sess_number(n);
+	r->asked++;
+	route_tried_add(&r->tried, r->node);
+	attempt_begin(&r->attempt, n, h, r->body != BODY_NONE, on_attempt, r);
+	http_head_free(&h);
+	log_debug(r->id, "ask", "repo=%s shard=%u node=%u epoch=%" PRIu64, r->path.repo.path,
+		  r->shard, r->node, f.epoch);
+	if (r->body == BODY_NONE || r->writes)
+		return STEP_WAIT;
+	r->step = st_send_body;
+	return STEP_NEXT;
+}
+
+/* --- the body on its way to the node --- */
+
+static void
+on_up(enum relay_end how, void *arg)
+{
+	struct req *r = OBJ_FROM(arg, struct req, REQ_MAGIC);
+
+	/* A node that wants no more of the body has its answer ready or is lost, a client that
+	 * died is told by on_close: either way somebody else goes on. */
+	(void)how;
+	r->in += relay_bytes(r->up);
+	relay_free(&r->up);
+}
+
+static enum step
+st_send_body(struct req *r)
+{
+	struct stream *node = attempt_stream(&r->attempt);
+	struct relay_opts o = { .end_to = true, .done = on_up, .arg = r };
+
+	if (r->writes)
+		http_xchg_continue(r->x);
+	stream_write(node, buf_slice(&r->held));
+	if (r->held_all) {
+		stream_end(node);
+		return STEP_WAIT;
+	}
+	r->body = BODY_STREAMING;
+	r->up = relay_new(r->client, node, &o);
+	return STEP_WAIT;
+}
+
+/* --- the node's verdict --- */
+
+static uint64_t
+field_u64(const struct http_head *h, const char *name)
+{
+	const char *v = http_head_get(h, name);
+
+	return v != NULL ? strtoull(v, NULL, 10) : 0;
+}
+
+/* The sentence in a refusal, as far as it is here already. */
+static void
+keep_words(struct req *r, const struct http_head *h)
+{
+	struct slice s = slice_head(stream_peek(attempt_stream(&r->attempt), 400), 400);
+	ssize_t line = slice_find(s, '\n');
+
+	if (line >= 0)
+		s = slice_head(s, (size_t)line);
+	err_set(&r->why, ERR_UNAVAILABLE, "node %u answered %d%s%.*s", r->node, h->status,
+		s.len > 0 ? ": " : "", SLICE_ARG(s));
+}
+
+static enum step
+try_again(struct req *r, enum retry_reason why)
+{
+	stats_add(r->env->stats, FRONT_STATS_RETRIES, why, 1);
+	log_debug(r->id, "again", "node=%u reason=%s why=%s", r->node, retry_word(why),
+		  log_value(r->why.text, strlen(r->why.text)));
+	r->step = st_pick;
+	return STEP_NEXT;
+}
+
+static enum step
+st_judge(struct req *r)
+{
+	const struct http_head *h = attempt_answer(&r->attempt);
+	enum retry_reason why;
+
+	if (r->body == BODY_STREAMING || !retry_status(h->status, &why)) {
+		r->step = st_answer;
+		return STEP_NEXT;
+	}
+	keep_words(r, h);
+	if (why == RETRY_WRONG_NODE && r->writes)
+		shards_told(route_shards(r->env->route), r->shard, r->node,
+			    field_u64(h, "gitshard-epoch"),
+			    (uint32_t)field_u64(h, "gitshard-primary"));
+	attempt_end(&r->attempt);
+	return try_again(r, why);
+}
+
+/* No answer will come from this node. */
+static enum step
+st_lost(struct req *r)
+{
+	bool silent = r->why.code == ERR_UNAVAILABLE;
+	bool sent = attempt_sent(&r->attempt);
+	char text[640];
+
+	if (r->up != NULL)
+		r->in += relay_bytes(r->up);
+	relay_free(&r->up);
+	attempt_end(&r->attempt);
+	if (r->body != BODY_STREAMING)
+		return try_again(r, silent ? RETRY_SILENT : RETRY_LOST);
+	log_warn(r->id, "lost", "repo=%s node=%u sent=%d why=%s", r->path.repo.path, r->node, sent,
+		 log_value(r->why.text, strlen(r->why.text)));
+	snprintf(text, sizeof(text),
+		 r->writes
+			 ? "the node that took this push was lost before it answered (%s); push "
+			   "again: if the push was accepted, git says so"
+			 : "the node that served this was lost before it answered (%s); try again",
+		 r->why.text);
+	return refuse(r, 503, text);
+}
+
+/* --- the answer on its way to the client --- */
+
+static void
+on_down(enum relay_end how, void *arg)
+{
+	struct req *r = OBJ_FROM(arg, struct req, REQ_MAGIC);
+
+	if (how == RELAY_TO_DIED)
+		return; /* on_close follows */
+	r->whole = how == RELAY_DONE;
+	if (how == RELAY_FROM_DIED) {
+		log_warn(r->id, "cut", "repo=%s node=%u status=%d why=%s", r->path.repo.path,
+			 r->node, r->status, stream_why(attempt_stream(&r->attempt)));
+		/* without its end: git must see that this is not all */
+		stream_reset(r->client, "the node was lost in the middle of its answer");
+	}
+	stop_relays(r);
+	attempt_end(&r->attempt);
+}
+
+static enum step
+st_answer(struct req *r)
+{
+	struct relay_opts o = { .end_to = true, .done = on_down, .arg = r };
+	struct http_head *h;
+	struct err e;
+
+	if (forward_response(&h, attempt_answer(&r->attempt), r->id, &e) < 0)
+		return refuse(r, 502, err_text(&e));
+	buf_release(&r->held);
+	r->status = h->status;
+	http_xchg_respond(r->x, h);
+	http_head_free(&h);
+	r->down = relay_new(attempt_stream(&r->attempt), r->client, &o);
+	return STEP_WAIT;
+}
+
+void
+req_new(struct req_env *env, struct http_xchg *x)
+{
+	struct req *r = MEM_NEW(struct req);
+
+	r->magic = REQ_MAGIC;
+	r->env = env;
+	r->x = x;
+	r->client = http_xchg_stream(x);
+	r->began = clock_boot_ns();
+	r->kind = FRONT_STATS_OTHER;
+	r->held = BUF_MAX(REQ_REPLAY);
+	r->step = st_parse;
+	snprintf(r->id, sizeof(r->id), "%016" PRIx64, rnd_u64());
+	http_xchg_on_close(x, on_close, r);
+	req_run(r);
+}
