@@ -11,7 +11,7 @@
 #define ALIGN 8u
 #define BLOCK (1024u * 1024)
 #define MAX_BLOCKS 16384u /* 16 GiB of keys */
-#define DROPPED UINT32_MAX
+#define DROPPED DIRECTORY_NONE
 #define SMALLEST 64u /* cells */
 
 /* A key in a block.  Only `shard` changes after the entry was published. */

@@ -11,6 +11,8 @@
 #include "shard-map/map.h"
 
 #define DIRECTORY_KEY_MAX 512u /* bytes of a key */
+#define DIRECTORY_NONE \
+	UINT32_MAX /* as shard of a record: the exception ends, the hash counts again */
 
 struct directory;
 struct directory *directory_new(void);

@@ -2,9 +2,9 @@
  * Thread: map_follow_new, map_follow_free and the callbacks: the given loop; map_follow_directory
  * gives something that any thread may read.
  *
- * Of the stream of maps, the first record with version v+1 that is based on v counts, all others
- * mean nothing; so everyone sees the same sequence.  The last map is also kept in a file, so that a
- * start is possible while the log is away: the first map may come from there. */
+ * Which records count: map_judge.h.  The last map is also kept in a file, so that a start is possible
+ * while the log is away: the first map may come from there.  Of maps that come quickly one after the
+ * other only the last may be told. */
 #ifndef SHARD_MAP_COMMITLOG_MAP_FOLLOW_H
 #define SHARD_MAP_COMMITLOG_MAP_FOLLOW_H
 
@@ -24,8 +24,10 @@ struct map_follow_opts {
 	/* A newer map; borrowed, map_ref it to keep it.  from_log: it was read there, now or earlier
 	 * in this process; false: from the cache, the log has not answered yet. */
 	void (*on_map)(const struct map *, bool from_log, void *arg);
-	/* Following stopped for good (a format from the future, a log that was cut: code says), or
-	 * the cache cannot be written (goes on).  May be NULL. */
+	/* ERR_UNAVAILABLE: the log is away, ERR_OK: it is back.  ERR_CONFLICT: the cache was of
+	 * another cluster, ERR_IO and ERR_FULL: it cannot be written; both go on.  Everything else
+	 * ends the following: a format from the future, a log that was cut, the map of a cluster
+	 * with another name.  May be NULL. */
 	void (*on_trouble)(const struct err *, void *arg);
 	void *arg;
 };
