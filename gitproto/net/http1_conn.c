@@ -24,6 +24,7 @@ static const uint8_t may[S_NSTATES] = {
 
 static void on_body(struct slice, void *);
 static void feed(struct http1_conn *);
+static void refuse(struct http1_conn *);
 
 static void
 enter(struct http1_conn *c, enum http1_state s)
@@ -103,7 +104,7 @@ on_finish(void *arg)
 {
 	struct http1_xchg *x = arg;
 	struct http1_conn *c = x->conn;
-	bool keep;
+	bool keep, broken = x->broken;
 
 	finish_xchg(c);
 	if (c->magic == 0)
@@ -111,6 +112,10 @@ on_finish(void *arg)
 	if (c->state == S_DEAD) {
 		http_server_remove(&c->c);
 		free_conn(c);
+		return;
+	}
+	if (broken) {
+		refuse(c);
 		return;
 	}
 	keep = c->keep && !c->c.srv->draining;
@@ -265,11 +270,10 @@ broken_body(struct http1_conn *c)
 	struct http1_xchg *x = c->x;
 
 	if (c->state == S_BUSY && !x->x.responded) {
-		/* the handler hears of a death; the client gets the reason */
+		/* the handler hears of a death, then the client gets the reason */
+		x->broken = x->finishing = true;
 		stream_die(&x->body, err_text(&c->parse.err));
-		finish_xchg(c);
-		if (c->state == S_BUSY)
-			refuse(c);
+		loop_task_put(c->loop, &x->finish);
 		return;
 	}
 	conn_die(c, err_text(&c->parse.err));
@@ -282,7 +286,7 @@ feed_body(struct http1_conn *c)
 	struct slice in;
 	ssize_t n;
 
-	if (c->parse.done ||
+	if (c->parse.done || (body != NULL && c->x->broken) ||
 	    (body != NULL && (body->paused || evbuffer_get_length(body->in) >= STREAM_HIGH)))
 		return false;
 	in = slice_head(stream_peek(c->tr, 0), FEED_MAX);

@@ -25,6 +25,7 @@ struct http1_xchg {
 	bool head_out; /* the response head is written */
 	bool all_out;  /* and the whole body with it */
 	bool finishing;
+	bool broken; /* the request's body breaks its framing: 400 when it has finished */
 };
 
 struct http1_conn {

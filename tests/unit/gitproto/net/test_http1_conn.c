@@ -230,6 +230,25 @@ vanished_client_is_told(void **state)
 }
 
 static void
+broken_body_is_a_death_and_a_400(void **state)
+{
+	struct client c;
+
+	(void)state;
+	client_open(&c, &site);
+	stream_write(c.s, SLICE_LIT("POST /len HTTP/1.1\r\nHost: x\r\n"
+				    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"));
+	run_msec(loop, 10);
+	assert_int_equal(site.begun, 1);
+	stream_write(c.s, SLICE_LIT("zz\r\nGET /empty HTTP/1.1\r\nHost: x\r\n\r\n"));
+	wait_for(&c, NULL);
+	assert_int_equal(status_of(&c), 400);
+	assert_int_equal(site.dead, 1);
+	assert_int_equal(site.closed, 1);
+	client_close(&c);
+}
+
+static void
 deadlines(void **state)
 {
 	static const struct http_server_opts o = { .idle_msec = 60,
@@ -387,6 +406,7 @@ main(void)
 		T(slow_reader_bounds_the_memory),
 		T(cut_answer_looks_cut),
 		T(vanished_client_is_told),
+		T(broken_body_is_a_death_and_a_400),
 		T(deadlines),
 		T(drain_lets_the_running_ones_finish),
 		T(server_freed_in_a_callback),
