@@ -1,5 +1,5 @@
 #include "gitproto/base/check.h"
-#include "gitproto/base/clock.h"
+#include "gitproto/base/fault.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/apply/apply_impl.h"
@@ -315,6 +315,7 @@ do_disk(struct apply *a, struct err *err)
 		if (a->batch[i].done_disk || a->batch[i].note->verdict != VERDICT_EFFECTIVE)
 			continue;
 		rc = apply_record_disk(a, &a->batch[i], err);
+		FAULT("apply-disk");
 		a->batch[i].done_disk = rc == 0;
 	}
 	STAILQ_FOREACH (r, &a->touched, touched) {
@@ -371,6 +372,7 @@ do_store(struct apply *a, struct err *err)
 
 	if (rc == 0)
 		rc = store_all(a, err);
+	FAULT("apply-transaction");
 	if (rc == 0)
 		rc = catalog_commit(a->catalog, err);
 	if (rc < 0)
@@ -481,10 +483,13 @@ apply_batch_run(struct apply *a)
 {
 	if (a->n == 0)
 		return;
+	FAULT("apply-read");
 	tell_decided(a);
 	if (insist(a, do_disk) && insist(a, do_store)) {
+		FAULT("apply-stored");
 		do_show(a);
 		if (insist(a, do_after)) {
+			FAULT("apply-files");
 			apply_retry_over(a);
 			apply_count(a, &a->counts.records, a->n);
 			apply_count(a, &a->counts.batches, 1);

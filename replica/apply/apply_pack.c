@@ -7,6 +7,8 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/fault.h"
+#include "gitproto/base/hex.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/apply/apply_impl.h"
@@ -88,8 +90,7 @@ link_file(struct apply *a, const char *base, const char *end, const uint8_t sha2
 	char staged[DISK_PATH], path[DISK_PATH], hex[65];
 	int rc;
 
-	for (unsigned i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", sha256[i]);
+	hex_encode(hex, sha256, 32);
 	rc = disk_path(staged, err, "%s/" APPLY_STAGING "/%s%s", a->data, hex, end);
 	if (rc == 0)
 		rc = disk_path(path, err, "%s%s", base, end);
@@ -110,6 +111,7 @@ link_both(struct apply *a, const char *base, const struct record_pack *p, struct
 {
 	int rc = link_file(a, base, ".pack", p->sha256, p->size, err);
 
+	FAULT("pack-placed");
 	return rc == 1 ? link_file(a, base, ".idx", p->sha256, p->idx_size, err) : rc;
 }
 
@@ -155,6 +157,7 @@ apply_pack_place(struct apply *a, struct apply_repo *r, const struct record_pack
 			return 0;
 		}
 		rc = write_file(base, ".pack", pack, err);
+		FAULT("pack-placed");
 		if (rc == 0)
 			rc = write_file(base, ".idx", idx, err);
 		rc = rc < 0 ? rc : 1;

@@ -3,16 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gitproto/base/fsio.h"
 #include "gitproto/base/mem.h"
 
 #define COPY_MAX (16u * 1024 * 1024) /* one file of a template */
-#define TREE_DEPTH 64                /* descriptors nftw may hold */
 
 static unsigned fail_from; /* atomic: writing calls until they fail, plus 1; 0: never */
 
@@ -55,15 +54,7 @@ disk_path(char *out, struct err *err, const char *fmt, ...)
 int
 disk_sync_dir(const char *dir, struct err *err)
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = 0;
-
-	if (fd < 0)
-		return err_errno(err, "open %s", dir);
-	if (may_write() < 0 || fsync(fd) < 0)
-		rc = err_errno(err, "sync %s", dir);
-	close(fd);
-	return rc;
+	return may_write() < 0 ? err_errno(err, "sync %s", dir) : fsio_sync_dir(dir, err);
 }
 
 /* The folder that holds path. */
@@ -89,25 +80,7 @@ disk_sync_parent(const char *path, struct err *err)
 int
 disk_mkdirs(const char *dir, struct err *err)
 {
-	char above[DISK_PATH];
-	int rc;
-
-	if (may_write() < 0)
-		return err_errno(err, "mkdir %s", dir);
-	if (mkdir(dir, 0777) == 0)
-		return disk_sync_parent(dir, err);
-	if (errno == EEXIST)
-		return 0;
-	if (errno != ENOENT)
-		return err_errno(err, "mkdir %s", dir);
-	rc = parent_of(above, dir, err);
-	if (rc == 0)
-		rc = disk_mkdirs(above, err);
-	if (rc < 0)
-		return rc;
-	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
-		return err_errno(err, "mkdir %s", dir);
-	return disk_sync_dir(above, err);
+	return may_write() < 0 ? err_errno(err, "mkdir %s", dir) : fsio_mkdirs(dir, 0777, err);
 }
 
 static int
@@ -281,21 +254,4 @@ disk_copy_tree(const char *from, const char *to, struct err *err)
 	}
 	closedir(d);
 	return rc < 0 ? rc : disk_sync_dir(to, err);
-}
-
-static int
-remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-int
-disk_remove_tree(const char *path, struct err *err)
-{
-	if (nftw(path, remove_entry, TREE_DEPTH, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
-		return 0;
-	return err_errno(err, "remove %s", path);
 }

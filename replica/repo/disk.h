@@ -1,4 +1,5 @@
-/* replica/repo/disk.h - files that outlive a power cut, and folders made, copied, removed.
+/* replica/repo/disk.h - what base/fsio.h lacks for repositories: paths, trees, files in steps; and
+ * full disks for tests.
  * Thread: any (everything here blocks).
  * Paths are NUL-terminated; a path over DISK_PATH bytes is ERR_TOO_BIG.  "Durable" means: content
  * and name are on disk when the function returns. */
@@ -28,8 +29,6 @@ uint64_t disk_mtime_ms(const struct stat *); /* since 1970 */
 int64_t disk_size(const char *path);
 /* Copies a tree of folders and regular files, all of it durable but the name `to` itself. */
 MUST_CHECK int disk_copy_tree(const char *from, const char *to, struct err *);
-/* Removes a tree; what is not there is no error. */
-MUST_CHECK int disk_remove_tree(const char *path, struct err *);
 
 /* Tests: the nth disk_* call that writes fails from now on with ERR_FULL, until 0 is set. */
 void disk_fail_from(unsigned nth);

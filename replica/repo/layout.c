@@ -9,8 +9,11 @@
 
 #include "gitproto/base/buf.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/hex.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
+#include "gitproto/base/fault.h"
+#include "gitproto/base/fsio.h"
 #include "replica/repo/disk.h"
 #include "replica/repo/git_env.h"
 #include "replica/repo/run.h"
@@ -22,13 +25,6 @@ struct layout {
 	char *data, *hooks;  /* owned */
 	struct git_env *env; /* owned; for git's own children */
 };
-
-static void
-id_hex(char out[ID_HEX + 1], const uint8_t id[16])
-{
-	for (unsigned i = 0; i < 16; i++)
-		snprintf(out + 2 * i, 3, "%02x", id[i]);
-}
 
 /* The id in the folder as hex digits, "" when there is none. */
 static void
@@ -54,7 +50,7 @@ layout_is(const char *dir, const uint8_t id[16])
 	char have[ID_HEX + 1], want[ID_HEX + 1];
 
 	read_id(have, dir);
-	id_hex(want, id);
+	hex_encode(want, id, 16);
 	return strcmp(have, want) == 0;
 }
 
@@ -124,7 +120,7 @@ make_template(struct layout *l, enum oid_format format, struct err *err)
 
 	snprintf(option, sizeof(option), "--object-format=%s", oid_name(format));
 	if (rc == 0)
-		rc = disk_remove_tree(dir, err);
+		rc = fsio_remove_tree(dir, err);
 	if (rc == 0)
 		rc = run_git(argv, git_env_list(l->env), SLICE_NONE, NULL, err);
 	if (rc == 0)
@@ -140,7 +136,7 @@ make_dirs(struct layout *l, struct err *err)
 	int rc = disk_path(dir, err, "%s/tmp", l->data);
 
 	if (rc == 0)
-		rc = disk_remove_tree(dir, err);
+		rc = fsio_remove_tree(dir, err);
 	for (size_t i = 0; rc == 0 && i < COUNT(names); i++) {
 		rc = disk_path(dir, err, "%s/%s", l->data, names[i]);
 		if (rc == 0)
@@ -202,6 +198,7 @@ move_dir(const char *from, const char *to, struct err *err)
 
 	if (rename(from, to) < 0)
 		return err_errno(err, "move %s to %s", from, to);
+	FAULT("layout-moved");
 	rc = disk_sync_parent(to, err);
 	if (rc == 0)
 		rc = disk_sync_parent(from, err);
@@ -238,7 +235,7 @@ make_way(struct layout *l, const char *dir, const uint8_t id[16], struct err *er
 	if (layout_is(dir, id))
 		return 1;
 	read_id(other, dir);
-	id_hex(name, id);
+	hex_encode(name, id, 16);
 	log_warn("-", "layout.stranger", "dir=%s holds=%s moved_to=trash",
 		 log_value(dir, strlen(dir)), other[0] != 0 ? other : "unknown");
 	if (other[0] != 0)
@@ -281,7 +278,7 @@ layout_create(struct layout *l, const char *dir, const uint8_t id[16], enum oid_
 	const char *slash = strrchr(dir, '/');
 	int rc;
 
-	id_hex(hex, id);
+	hex_encode(hex, id, 16);
 	rc = make_way(l, dir, id, err);
 	if (rc == 1)
 		return disk_sync_parent(dir, err);
@@ -292,7 +289,7 @@ layout_create(struct layout *l, const char *dir, const uint8_t id[16], enum oid_
 	if (rc == 0)
 		rc = disk_path(owner, err, "%.*s", (int)(slash - dir), dir);
 	if (rc == 0)
-		rc = disk_remove_tree(temp, err);
+		rc = fsio_remove_tree(temp, err);
 	if (rc == 0)
 		rc = disk_copy_tree(from, temp, err);
 	if (rc == 0)
@@ -307,6 +304,7 @@ layout_create(struct layout *l, const char *dir, const uint8_t id[16], enum oid_
 		return rc;
 	if (rename(temp, dir) < 0)
 		return err_errno(err, "move %s to %s", temp, dir);
+	FAULT("layout-moved");
 	return disk_sync_dir(owner, err);
 }
 
@@ -334,7 +332,7 @@ layout_trash(struct layout *l, const char *dir, const uint8_t id[16], struct err
 
 	if (!layout_is(dir, id))
 		return 0;
-	id_hex(hex, id);
+	hex_encode(hex, id, 16);
 	return throw_away(l, dir, hex, err);
 }
 
@@ -367,7 +365,7 @@ mend_entry(const char *dir, const char *name, uint64_t born_ms)
 		return;
 	if (lstat(path, &st) < 0 || disk_mtime_ms(&st) >= born_ms)
 		return;
-	if (disk_remove_tree(path, &err) < 0)
+	if (fsio_remove_tree(path, &err) < 0)
 		log_warn("-", "layout.leftover", "path=%s why=%s", path, err.text);
 	else
 		log_info("-", "layout.leftover", "removed=%s", log_value(path, strlen(path)));
@@ -461,6 +459,6 @@ layout_empty_trash(struct layout *l, int64_t grace_sec, struct err *err)
 	if (!found)
 		return 0;
 	log_info("-", "layout.trash", "removed=%s", log_value(path, strlen(path)));
-	rc = disk_remove_tree(path, err);
+	rc = fsio_remove_tree(path, err);
 	return rc < 0 ? rc : 1;
 }

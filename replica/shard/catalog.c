@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "gitproto/base/buf.h"
 #include "gitproto/base/check.h"
 #include "gitproto/base/mem.h"
+#include "gitproto/base/rnd.h"
 #include "replica/repo/disk.h"
 #include "replica/shard/catalog_impl.h"
 
@@ -255,10 +255,7 @@ count_start(struct catalog *c, struct catalog_identity *id, struct err *err)
 	int rc = get_meta(c, "incarnation", &b, err);
 
 	if (rc == 0) {
-		if (getrandom(id->incarnation, 16, 0) != 16) {
-			rc = err_errno(err, "random bytes");
-			goto out;
-		}
+		rnd_bytes(id->incarnation, sizeof(id->incarnation));
 		rc = put_meta(c, "incarnation", slice_of(id->incarnation, 16), err);
 	} else if (rc == 1) {
 		rc = b.len == 16 ? 0 : catalog_damaged("meta", err);

@@ -18,10 +18,11 @@
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/apply/apply.h"
+#include "gitproto/base/fsio.h"
 #include "replica/repo/disk.h"
 
 #define SHARD 3
-#define LOG_MAX 4096
+#define LOG_MAX 4500
 #define WAIT_SEC 30
 
 struct world {
@@ -214,7 +215,7 @@ world_free(struct world *w)
 		buf_release(&w->log[i]);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->told);
-	assert_int_equal(disk_remove_tree(w->dir, NULL), 0);
+	assert_int_equal(fsio_remove_tree(w->dir, NULL), 0);
 	free(w);
 }
 

@@ -13,6 +13,7 @@
 #include "gitproto/base/clock.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
+#include "gitproto/base/fsio.h"
 #include "replica/repo/disk.h"
 #include "replica/repo/layout.h"
 #include "replica/repo/peel.h"
@@ -104,7 +105,7 @@ teardown(void **state)
 {
 	(void)state;
 	layout_free(&layout);
-	return disk_remove_tree(top, NULL);
+	return fsio_remove_tree(top, NULL);
 }
 
 static struct project

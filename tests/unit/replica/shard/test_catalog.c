@@ -16,6 +16,7 @@
 #include <sqlite3.h>
 
 #include "gitproto/base/mem.h"
+#include "gitproto/base/fsio.h"
 #include "replica/repo/disk.h"
 #include "replica/shard/catalog_impl.h"
 
@@ -33,7 +34,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	return disk_remove_tree(dir, NULL);
+	return fsio_remove_tree(dir, NULL);
 }
 
 static struct catalog *
