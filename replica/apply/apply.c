@@ -407,6 +407,16 @@ free_queues(struct apply *a)
 }
 
 void
+apply_stop(struct apply *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_broadcast(&a->wake);
+	pthread_cond_broadcast(&a->room);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void
 apply_free(struct apply **ap)
 {
 	struct apply *a = *ap;
@@ -416,11 +426,7 @@ apply_free(struct apply **ap)
 	if (a == NULL)
 		return;
 	*ap = NULL;
-	pthread_mutex_lock(&a->lock);
-	a->stop = true;
-	pthread_cond_broadcast(&a->wake);
-	pthread_cond_broadcast(&a->room);
-	pthread_mutex_unlock(&a->lock);
+	apply_stop(a);
 	if (a->started)
 		pthread_join(a->thread, NULL);
 	free_queues(a);
@@ -502,6 +508,11 @@ apply_records(uint32_t stream, const struct commitlog_record *records, size_t n,
 		pthread_mutex_lock(&a->lock);
 		while (a->queued > APPLY_QUEUE_BYTES && !a->stop)
 			pthread_cond_wait(&a->room, &a->lock);
+		if (a->stop) {
+			pthread_mutex_unlock(&a->lock);
+			apply_item_free(&i);
+			return;
+		}
 		STAILQ_INSERT_TAIL(&a->items, i, next);
 		a->queued += i->len + sizeof(*i);
 		/* One wake-up for all of them, so that they come into one batch. */

@@ -62,7 +62,10 @@ struct apply_opts {
 struct apply;
 MUST_CHECK int apply_new(struct apply **out, struct catalog *, struct repo_table *,
 			 const struct apply_opts *, struct err *);
-void apply_free(struct apply **); /* finishes the batch under way */
+/* Ends the engine after the batch under way; feeders that wait are let go, records are dropped from
+ * now on.  Then commitlog_unread or commitlog_close, then apply_free. */
+void apply_stop(struct apply *);
+void apply_free(struct apply **);
 
 /* The state of a shard's stream as the catalog has it, before apply_follow (any thread).  A shard
  * not known yet gives the empty state. */

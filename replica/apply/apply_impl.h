@@ -217,6 +217,8 @@ void apply_repo_measure(struct apply *, struct apply_repo *);
 void apply_repo_settle(struct apply *, struct apply_repo *);
 /* Git's files of one in the batch; what fails is checked again later. */
 void apply_repo_project(struct apply *, struct apply_repo *);
+/* Can the path be a folder, with ".git"?  A record's may be longer than any file system's. */
+bool apply_repo_fits(const char *path);
 /* Its folder from was_path to path, in the table too; done already is no error. */
 MUST_CHECK int apply_repo_move(struct apply *, struct apply_repo *, struct err *);
 /* The row as it shall stand after the batch, or as it stands. */

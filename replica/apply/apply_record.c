@@ -220,6 +220,9 @@ disk_create(struct apply *a, struct apply_entry *e, struct err *err)
 	char dir[DISK_PATH];
 	int rc = dir_of(a, c->path, dir, err);
 
+	/* Without a folder it is quarantined, and the shard goes on. */
+	if (rc == 0 && !apply_repo_fits(c->path))
+		return 0;
 	return rc < 0 ? rc
 		      : layout_create(a->layout, dir, c->id,
 				      c->oid_len == 20 ? OID_SHA1 : OID_SHA256, c->head, err);
@@ -260,7 +263,7 @@ show_create(struct apply *a, struct apply_entry *e)
 
 	fill_created(&row, e);
 	r = apply_repo_add(a, &row);
-	r->checked = true;
+	r->checked = apply_repo_fits(row.path);
 	pthread_mutex_lock(&r->repo->shared.lock);
 	r->repo->shared.refs = refset_new(row.format);
 	refset_set_head(r->repo->shared.refs, row.head);

@@ -1,3 +1,5 @@
+#include <limits.h>
+
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
 #include "gitproto/base/log.h"
@@ -182,12 +184,13 @@ unload(struct apply *a, struct apply_repo *r)
 	apply_repo_measure(a, r);
 }
 
-/* Down to nine tenths of the bound, so that it is not done at every step. */
+/* Down to nine tenths of the bound, so that it is not done at every step.  What was used in the last
+ * second stays: whoever asked for it has yet to see it. */
 void
 apply_repo_unload_some(struct apply *a)
 {
 	struct apply_repo *r, *next, **all;
-	uint64_t max = a->opts.refs_max_bytes;
+	uint64_t max = a->opts.refs_max_bytes, now = clock_boot_ns();
 	size_t n = 0;
 
 	if (max == 0 || a->refs_bytes <= max)
@@ -199,13 +202,15 @@ apply_repo_unload_some(struct apply *a)
 		pthread_mutex_lock(&r->repo->shared.lock);
 		r->used = r->repo->shared.used;
 		pthread_mutex_unlock(&r->repo->shared.lock);
-		all[n++] = r;
+		if (r->used + CLOCK_SEC <= now)
+			all[n++] = r;
 	}
 	qsort(all, n, sizeof(*all), by_use);
-	/* The last used one stays whatever its size. */
-	for (size_t i = 0; i + 1 < n && a->refs_bytes > max - max / 10; i++)
+	for (size_t i = 0; i < n && a->refs_bytes > max - max / 10; i++)
 		unload(a, all[i]);
 	free(all);
+	if (a->refs_bytes > max)
+		a->next_again = MIN(a->next_again, now + CLOCK_SEC);
 }
 
 int
@@ -297,6 +302,17 @@ has_folder(struct apply *a, struct apply_repo *r, char dir[DISK_PATH])
 	return there;
 }
 
+bool
+apply_repo_fits(const char *path)
+{
+	const char *slash = strchr(path, '/');
+
+	if (slash != NULL && slash - path <= NAME_MAX && strlen(slash + 1) + 4 <= NAME_MAX)
+		return true;
+	log_error("-", "apply.path", "repo=%s why=too_long_for_a_folder", path);
+	return false;
+}
+
 int
 apply_repo_move(struct apply *a, struct apply_repo *r, struct err *err)
 {
@@ -309,7 +325,8 @@ apply_repo_move(struct apply *a, struct apply_repo *r, struct err *err)
 	if (!repo_dir(from, sizeof(from), a->table, was) ||
 	    !repo_dir(to, sizeof(to), a->table, r->path))
 		return err_set(err, ERR_TOO_BIG, "the path of %s is too long", r->path);
-	if (layout_is(from, r->repo->id) || layout_is(to, r->repo->id))
+	if (apply_repo_fits(r->path) &&
+	    (layout_is(from, r->repo->id) || layout_is(to, r->repo->id)))
 		rc = layout_move(a->layout, from, to, r->repo->id, err);
 	if (rc < 0)
 		return rc;
@@ -474,6 +491,7 @@ apply_repo_look_again(struct apply *a, uint64_t now)
 
 	a->next_again = now + CLOCK_SEC;
 	apply_pack_again(a);
+	apply_repo_unload_some(a);
 	HASH_ITER (hh, a->repos, r, next) {
 		if (r->again != 0 && r->again <= now)
 			apply_repo_check(a, r);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -269,11 +270,41 @@ packed_deleted(const struct project *p, const struct refset_change *c, size_t n,
 	return rc < 0 ? rc : found;
 }
 
+/* A name that no file can have; packed-refs holds it all the same. */
+static bool
+is_too_long(const struct project *p, const char *name)
+{
+	size_t room = NAME_MAX - strlen(".lock");
+
+	if (strlen(p->dir) + strlen(name) + sizeof("/.lock") > DISK_PATH)
+		return true;
+	for (const char *end = name; *end != 0; name = end + 1) {
+		end = strchrnul(name, '/');
+		if ((size_t)(end - name) > room)
+			return true;
+	}
+	return false;
+}
+
+/* 1: loose files will not do. */
+static int
+wants_packing(const struct project *p, const struct refset_change *changes, size_t n,
+	      struct err *err)
+{
+	if (n > PROJECT_LOOSE)
+		return 1;
+	for (size_t i = 0; i < n; i++) {
+		if (is_too_long(p, changes[i].name))
+			return 1;
+	}
+	return packed_deleted(p, changes, n, err);
+}
+
 int
 project_write(const struct project *p, const struct refset *refs,
 	      const struct refset_change *changes, size_t n, bool head, struct err *err)
 {
-	int rc = n > PROJECT_LOOSE ? 1 : packed_deleted(p, changes, n, err);
+	int rc = wants_packing(p, changes, n, err);
 
 	if (rc == 1)
 		rc = pack_all(p, refs, err);

@@ -157,8 +157,7 @@ test_unload(void **state)
 	struct record second = make_create(repo2, "o/two", OID_SHA1);
 	struct refset *mirror = new_mirror();
 	struct repo *one = repo_find(w->table, "o/one"), *two;
-	struct apply_counts n;
-	struct refset *refs;
+	struct apply_counts n = { .refs_bytes = 1 };
 
 	(void)state;
 	simple_push(w, mirror, "refs/heads/main", &commits[0], "");
@@ -173,17 +172,118 @@ test_unload(void **state)
 	apply_load(w->apply, two, on_loaded, w);
 	apply_load(w->apply, two, on_loaded, w);
 	WAIT_FOR(w, w->loads == 3);
+	/* unused for a second, it goes */
+	for (uint64_t end = clock_boot_ns() + WAIT_SEC * CLOCK_SEC; n.refs_bytes > 0;) {
+		assert_true(clock_boot_ns() < end);
+		usleep(10000);
+		apply_counts(w->apply, &n);
+	}
 	pthread_mutex_lock(&one->shared.lock);
-	refs = one->shared.refs;
+	assert_null(one->shared.refs);
 	pthread_mutex_unlock(&one->shared.lock);
-	assert_null(refs);
-	apply_counts(w->apply, &n);
-	assert_true(n.refs_bytes > 0);
 	simple_push(w, mirror, "refs/heads/main", &commits[2], "");
 	expect_git(w, "o/one", mirror);
 	expect_refs(w, "o/one", mirror);
 	repo_unref(&one);
 	repo_unref(&two);
+	refset_free(&mirror);
+	world_free(w);
+}
+
+/* A record of another shard's stream. */
+static void
+feed_other(struct world *w, uint64_t offset, struct record *r)
+{
+	struct buf b = BUF_MAX(RECORD_MAX);
+	struct commitlog_record c;
+	struct err err = { 0 };
+
+	memcpy(r->cluster, cluster, 16);
+	r->shard = SHARD + 1;
+	r->seen = RECORD_SEEN_NONE;
+	if (record_has_reign(r)) {
+		r->reign = (struct record_reign){ .epoch = 1, .boot = 5, .node = 1 };
+		r->seq = r->type == RECORD_CLAIM ? 0 : offset;
+	}
+	if (record_encode(&b, r, &err) < 0)
+		fail_msg("%s", err.text);
+	c = (struct commitlog_record){ offset, buf_slice(&b) };
+	apply_records(SHARD + 1, &c, 1, w->apply);
+	buf_release(&b);
+}
+
+/* Two streams that give one path away: the second shard stops, nothing is overwritten. */
+static void
+test_other_shard(void **state)
+{
+	struct world *w = begin(OID_SHA1);
+	struct record_member me = { .node = 1 };
+	struct record g = { .type = RECORD_GENESIS }, c = { .type = RECORD_CLAIM };
+	struct record fine = make_create(repo2, "o/fine", OID_SHA1), same;
+	const uint8_t id[16] = { 9 };
+
+	(void)state;
+	memcpy(me.incarnation, incarnation, 16);
+	memcpy(c.claim.incarnation, incarnation, 16);
+	g.genesis = (struct record_genesis){ .format = 1, .cluster_name = "demo" };
+	g.genesis.members = (struct record_members){ .voters = &me, .n_voters = 1, .single = true };
+	same = make_create(id, "o/one", OID_SHA1);
+	apply_follow(w->apply, SHARD + 1, cluster);
+	feed_other(w, 0, &g);
+	feed_other(w, 1, &c);
+	feed_other(w, 2, &fine);
+	feed_other(w, 3, &same);
+	WAIT_FOR(w, w->halts == 1);
+	assert_non_null(strstr(w->halt.text, "taken by a repository of shard 3"));
+	assert_string_equal(sh("ls %s/repos/o", w->dir), "fine.git\none.git");
+	/* its own shard goes on */
+	fine = make_create(id, "o/x", OID_SHA1);
+	world_expect(w, &fine, VERDICT_EFFECTIVE);
+	world_free(w);
+}
+
+/* Names that no file system takes stop neither the shard nor the other refs. */
+static void
+test_long_names(void **state)
+{
+	struct world *w = begin(OID_SHA1);
+	struct refset *mirror = new_mirror();
+	struct record create, rename = { .type = RECORD_RENAME };
+	struct change c;
+	struct repo *repo;
+	char name[400], path[300];
+
+	(void)state;
+	simple_push(w, mirror, "refs/heads/main", &commits[3], "");
+	snprintf(name, sizeof(name), "refs/heads/%0300d", 7);
+	snprintf(path, sizeof(path), "o/%0253d", 7);
+	begin_change(&c, mirror);
+	add_ref(&c, mirror, "refs/heads/a", &commits[0]);
+	add_ref(&c, mirror, name, &commits[1]);
+	world_expect(w, &c.r, VERDICT_EFFECTIVE);
+	expect_git(w, "o/one", mirror);
+	begin_change(&c, mirror);
+	add_ref(&c, mirror, name, &zero);
+	world_expect(w, &c.r, VERDICT_EFFECTIVE);
+	expect_git(w, "o/one", mirror);
+	create = make_create(repo2, path, OID_SHA1);
+	world_expect(w, &create, VERDICT_EFFECTIVE);
+	repo = repo_find(w->table, path);
+	apply_load(w->apply, repo, on_loaded, w);
+	WAIT_FOR(w, w->loads == 1);
+	assert_true(repo->shared.quarantined);
+	repo_unref(&repo);
+	memcpy(rename.rename.id, repo2, 16);
+	rename.rename.path = "o/short";
+	world_expect(w, &rename, VERDICT_EFFECTIVE);
+	rename = (struct record){ .type = RECORD_RENAME };
+	memcpy(rename.rename.id, repo1, 16);
+	rename.rename.path = path;
+	world_expect(w, &rename, VERDICT_EFFECTIVE);
+	rename = (struct record){ .type = RECORD_RENAME };
+	memcpy(rename.rename.id, repo1, 16);
+	rename.rename.path = "o/back";
+	world_expect(w, &rename, VERDICT_EFFECTIVE);
 	refset_free(&mirror);
 	world_free(w);
 }
@@ -194,7 +294,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rename_delete),  cmocka_unit_test(test_meta),
 		cmocka_unit_test(test_digest_differs), cmocka_unit_test(test_mends),
-		cmocka_unit_test(test_unload),
+		cmocka_unit_test(test_unload),         cmocka_unit_test(test_other_shard),
+		cmocka_unit_test(test_long_names),
 	};
 
 	log_level_now = LOG_ERROR;

