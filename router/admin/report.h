@@ -1,0 +1,39 @@
+/* router/admin/report.h - what the loops of a router know, put together for people and metrics.
+ * Thread: one at a time; report_add on the loop of its route. */
+#ifndef ROUTER_ADMIN_REPORT_H
+#define ROUTER_ADMIN_REPORT_H
+
+#include "gitproto/base/buf.h"
+#include "router/route/route.h"
+
+struct report_node {
+	uint32_t number;
+	char name[MAP_NAME], addr[MAP_ADDR];
+	unsigned well;     /* loops that hear its status */
+	uint64_t rtt_usec; /* the best of all loops; 0: not known */
+};
+
+struct report_shard {
+	uint32_t primary; /* 0: unknown */
+	uint64_t epoch;
+};
+
+/* All zero to begin with. */
+struct report {
+	unsigned loops;
+	unsigned lonely;           /* loops that hear no node at all */
+	uint64_t map_version;      /* the oldest of all loops; 0: one has none */
+	struct report_node *nodes; /* owned */
+	size_t nnodes;
+	struct report_shard *shards; /* owned */
+	size_t nshards;
+};
+
+void report_add(struct report *, struct route *);
+void report_release(struct report *);
+/* Per node, in Prometheus' text format. */
+void report_metrics(struct buf *out, const struct report *);
+/* Why the router cannot serve, a line each; nothing when it can. */
+void report_trouble(struct buf *out, const struct report *);
+
+#endif
