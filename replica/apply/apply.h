@@ -86,7 +86,8 @@ void apply_trust(struct apply *, uint32_t shard, uint64_t offset);
  * wait. */
 void apply_records(uint32_t stream, const struct commitlog_record *, size_t n, void *arg);
 /* Accept records of this shard from now on; its expected genesis is checked (R: design 5).  Also
- * the way to go on after a halt; read the log again from apply_shard_state's next. */
+ * the way to go on after a halt: commitlog_unread first, then this (which drops what is queued of
+ * the shard), then commitlog_read from apply_shard_state's next. */
 void apply_follow(struct apply *, uint32_t shard, const uint8_t cluster_uuid[16]);
 void apply_unfollow(struct apply *, uint32_t shard);
 

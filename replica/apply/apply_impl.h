@@ -174,6 +174,11 @@ bool apply_wait_retry(struct apply *, const struct err *);
 void apply_retry_over(struct apply *);
 void apply_count(struct apply *, uint64_t *counter, uint64_t n);
 
+/* apply_command.c: runs the first one; reading: only such as are harmless in the middle of a batch.
+ * false: there is none. */
+bool apply_command_run(struct apply *, bool reading);
+void apply_command_drop(struct apply *); /* at the end: tells those who wait */
+
 /* apply_start.c: what the catalog has, into memory; folders that were on their way. */
 MUST_CHECK int apply_start(struct apply *, struct err *);
 void apply_tell_needs(struct apply *);

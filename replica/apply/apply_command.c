@@ -1,0 +1,250 @@
+/* What others ask of the engine, in the order of asking; each runs on the engine's thread. */
+#include "gitproto/base/check.h"
+#include "gitproto/base/log.h"
+#include "gitproto/base/mem.h"
+#include "replica/apply/apply_impl.h"
+
+/* Begins with the state that is stored, or with none. */
+static void
+follow(struct apply *a, const struct apply_command *c)
+{
+	struct apply_shard *s = apply_make_shard(a, c->shard);
+	struct err err;
+
+	s->followed = true;
+	s->halted = s->stuck = false;
+	if (s->state.next == 0) {
+		pthread_mutex_lock(&a->lock);
+		verdict_init(&s->state, c->cluster, c->shard);
+		s->stored = s->state;
+		pthread_mutex_unlock(&a->lock);
+	} else if (memcmp(s->state.cluster, c->cluster, sizeof(c->cluster)) != 0) {
+		err_set(&err, ERR_REFUSED,
+			"shard %u on this disk is of another cluster: start with an empty data "
+			"directory",
+			c->shard);
+		apply_halt(a, s, &err);
+	}
+}
+
+static void
+unfollow(struct apply *a, const struct apply_command *c)
+{
+	struct apply_shard *s = apply_find_shard(a, c->shard);
+
+	if (s != NULL)
+		s->followed = s->stuck = false;
+}
+
+static void
+load(struct apply *a, const struct apply_command *c)
+{
+	struct apply_repo *r = apply_repo_find(a, c->repo->id);
+	struct err err = { 0 };
+	int rc = ERR_NOT_FOUND;
+
+	if (r != NULL && !r->gone) {
+		rc = apply_repo_load(a, r, &err);
+		if (rc == 0 && !r->checked && !r->in_batch)
+			apply_repo_check(a, r);
+		if (rc < 0)
+			log_error("-", "apply.load", "repo=%s why=%s", r->path, err.text);
+	}
+	c->loaded(c->repo, rc, c->arg);
+	if (rc == 0)
+		apply_repo_unload_some(a);
+}
+
+static void
+find(struct apply *a, const struct apply_command *c)
+{
+	struct catalog_pack pack;
+	struct err err = { 0 };
+	int rc = catalog_find_pack(a->catalog, c->id, c->sha256, &pack, &err);
+
+	if (rc < 0 && rc != ERR_NOT_FOUND)
+		log_error("-", "apply.find_pack", "why=%s", err.text);
+	c->found(rc, rc == 0 ? &pack : NULL, c->arg);
+}
+
+static void
+check(struct apply *a, const struct apply_command *c)
+{
+	struct apply_repo *r = apply_repo_find(a, c->repo->id);
+
+	if (r != NULL)
+		apply_repo_check(a, r);
+}
+
+static void
+trust(struct apply *a, const struct apply_command *c)
+{
+	struct apply_shard *s = apply_find_shard(a, c->shard);
+
+	if (s != NULL)
+		s->trust = c->offset;
+}
+
+static void
+run_command(struct apply *a, struct apply_command *c)
+{
+	switch (c->kind) {
+	case APPLY_FOLLOW:
+		follow(a, c);
+		break;
+	case APPLY_UNFOLLOW:
+		unfollow(a, c);
+		break;
+	case APPLY_LOAD:
+		load(a, c);
+		break;
+	case APPLY_ARRIVED:
+		apply_pack_come(a, c->id, c->sha256);
+		break;
+	case APPLY_CHECK:
+		check(a, c);
+		break;
+	case APPLY_FIND:
+		find(a, c);
+		break;
+	case APPLY_TRUST:
+		trust(a, c);
+		break;
+	}
+	repo_unref(&c->repo);
+	free(c);
+}
+
+/* The first command; in the middle of a batch only those that read. */
+static struct apply_command *
+take_command(struct apply *a, bool reading)
+{
+	struct apply_command *c;
+
+	pthread_mutex_lock(&a->lock);
+	STAILQ_FOREACH (c, &a->commands, next) {
+		if (!reading || c->kind == APPLY_LOAD || c->kind == APPLY_FIND)
+			break;
+	}
+	if (c != NULL)
+		STAILQ_REMOVE(&a->commands, c, apply_command, next);
+	pthread_mutex_unlock(&a->lock);
+	return c;
+}
+
+bool
+apply_command_run(struct apply *a, bool reading)
+{
+	struct apply_command *c = take_command(a, reading);
+
+	if (c != NULL)
+		run_command(a, c);
+	return c != NULL;
+}
+
+void
+apply_command_drop(struct apply *a)
+{
+	struct apply_command *c;
+
+	while ((c = STAILQ_FIRST(&a->commands)) != NULL) {
+		STAILQ_REMOVE_HEAD(&a->commands, next);
+		if (c->kind == APPLY_LOAD)
+			c->loaded(c->repo, ERR_UNAVAILABLE, c->arg);
+		if (c->kind == APPLY_FIND)
+			c->found(ERR_UNAVAILABLE, NULL, c->arg);
+		repo_unref(&c->repo);
+		free(c);
+	}
+}
+
+static void
+push(struct apply *a, const struct apply_command *what)
+{
+	struct apply_command *c = mem_dup(what, sizeof(*what));
+
+	pthread_mutex_lock(&a->lock);
+	STAILQ_INSERT_TAIL(&a->commands, c, next);
+	pthread_cond_signal(&a->wake);
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* What an earlier reader of the stream still had on its way: the next one begins again. */
+static void
+drop_items(struct apply *a, uint32_t shard)
+{
+	struct apply_item *i, *next;
+	STAILQ_HEAD(, apply_item) keep = STAILQ_HEAD_INITIALIZER(keep);
+
+	pthread_mutex_lock(&a->lock);
+	for (i = STAILQ_FIRST(&a->items); i != NULL; i = next) {
+		next = STAILQ_NEXT(i, next);
+		if (i->shard != shard) {
+			STAILQ_INSERT_TAIL(&keep, i, next);
+			continue;
+		}
+		a->queued -= i->len + sizeof(*i);
+		apply_item_free(&i);
+	}
+	STAILQ_INIT(&a->items);
+	STAILQ_CONCAT(&a->items, &keep);
+	pthread_cond_broadcast(&a->room);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void
+apply_follow(struct apply *a, uint32_t shard, const uint8_t cluster_uuid[16])
+{
+	struct apply_command c = { .kind = APPLY_FOLLOW, .shard = shard };
+
+	memcpy(c.cluster, cluster_uuid, sizeof(c.cluster));
+	drop_items(a, shard);
+	push(a, &c);
+}
+
+void
+apply_unfollow(struct apply *a, uint32_t shard)
+{
+	push(a, &(struct apply_command){ .kind = APPLY_UNFOLLOW, .shard = shard });
+}
+
+void
+apply_trust(struct apply *a, uint32_t shard, uint64_t offset)
+{
+	push(a, &(struct apply_command){ .kind = APPLY_TRUST, .shard = shard, .offset = offset });
+}
+
+void
+apply_load(struct apply *a, struct repo *repo, void (*done)(struct repo *, int rc, void *arg),
+	   void *arg)
+{
+	push(a, &(struct apply_command){
+			.kind = APPLY_LOAD, .repo = repo_ref(repo), .loaded = done, .arg = arg });
+}
+
+void
+apply_pack_arrived(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32])
+{
+	struct apply_command c = { .kind = APPLY_ARRIVED };
+
+	memcpy(c.id, repo_id, sizeof(c.id));
+	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
+	push(a, &c);
+}
+
+void
+apply_find_pack(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
+		void (*done)(int rc, const struct catalog_pack *, void *arg), void *arg)
+{
+	struct apply_command c = { .kind = APPLY_FIND, .found = done, .arg = arg };
+
+	memcpy(c.id, repo_id, sizeof(c.id));
+	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
+	push(a, &c);
+}
+
+void
+apply_check_projection(struct apply *a, struct repo *repo)
+{
+	push(a, &(struct apply_command){ .kind = APPLY_CHECK, .repo = repo_ref(repo) });
+}
