@@ -216,36 +216,41 @@ on_log_trouble(uint32_t stream, const struct err *err, void *arg)
 	post(f, NULL, &e);
 }
 
-static void
-take_exception(struct map_follow *f, const struct commitlog_record *at)
+/* One record of the directory.  Negative: it cannot be taken here (ERR_VERSION, ERR_NOMEM). */
+static int
+take_exception(struct directory *d, const uint8_t uuid[16], struct slice bytes, struct err *err)
 {
-	struct err err = { 0 };
 	struct record r;
-	int rc = record_decode(&r, at->bytes, &err);
+	int rc = record_decode(&r, bytes, err);
 
 	if (rc == 0) {
-		if (r.type != RECORD_DIRECTORY ||
-		    memcmp(r.cluster, f->uuid, sizeof(r.cluster)) != 0)
+		if (r.type != RECORD_DIRECTORY || memcmp(r.cluster, uuid, sizeof(r.cluster)) != 0)
 			rc = ERR_BAD;
 		else if (r.directory.shard == DIRECTORY_NONE)
-			directory_drop(f->directory, slice_str(r.directory.key));
+			directory_drop(d, slice_str(r.directory.key));
 		else
-			rc = directory_set(f->directory, slice_str(r.directory.key),
-					   r.directory.shard);
+			rc = directory_set(d, slice_str(r.directory.key), r.directory.shard);
 		record_release(&r);
 	}
 	/* ERR_BAD: it means nothing, to everyone. */
-	if (rc < 0 && rc != ERR_BAD) {
-		err_prefix(&err, "the directory at offset %" PRIu64, at->offset);
-		post(f, NULL, &err);
-	}
+	return rc == ERR_BAD ? 0 : rc;
 }
 
 static void
 on_exceptions(uint32_t stream UNUSED, const struct commitlog_record *r, size_t n, void *arg)
 {
-	for (size_t i = 0; i < n; i++)
-		take_exception(arg, &r[i]);
+	struct map_follow *f = arg;
+
+	for (size_t i = 0; i < n; i++) {
+		struct err err = { 0 };
+		int rc = take_exception(f->directory, f->uuid, r[i].bytes, &err);
+
+		if (rc == 0)
+			continue;
+		err.code = rc;
+		err_prefix(&err, "the directory at offset %" PRIu64, r[i].offset);
+		post(f, NULL, &err);
+	}
 }
 
 static void
@@ -442,5 +447,40 @@ map_follow_read(const struct map **out, struct commitlog *log, struct err *err)
 		map_unref(&g.last);
 	else
 		*out = g.last;
+	return rc;
+}
+
+struct reading_directory {
+	struct directory *directory;
+	const uint8_t *uuid;
+	struct err err;
+	int rc;
+};
+
+static void
+on_scanned_exceptions(uint32_t stream UNUSED, const struct commitlog_record *r, size_t n, void *arg)
+{
+	struct reading_directory *g = arg;
+
+	for (size_t i = 0; i < n && g->rc == 0; i++)
+		g->rc = take_exception(g->directory, g->uuid, r[i].bytes, &g->err);
+}
+
+int
+map_follow_read_directory(struct directory *d, const struct map *m, struct commitlog *log,
+			  struct err *err)
+{
+	struct reading_directory g = { .directory = d, .uuid = m->uuid };
+	uint64_t first = 0, next = 0;
+	int rc = commitlog_ends(log, COMMITLOG_DIRECTORY, &first, &next, err);
+
+	if (rc == 0 && next > first)
+		rc = commitlog_scan(log, COMMITLOG_DIRECTORY, first, next - first,
+				    on_scanned_exceptions, &g, err);
+	if (rc == 0 && g.rc < 0) {
+		rc = g.rc;
+		if (err != NULL)
+			*err = g.err;
+	}
 	return rc;
 }

@@ -1,0 +1,269 @@
+#include "shard-map/ctl/cmd_status.h"
+
+#include <inttypes.h>
+
+#include "gitproto/base/mem.h"
+#include "shard-map/ctl/node_call.h"
+#include "shard-map/ctl/print.h"
+
+#define STATUS_MSEC 2000
+#define LISTED 20u /* shards with trouble that the table names */
+
+/* What all members together say about one shard. */
+struct shard_view {
+	uint32_t primary;                           /* node number; 0: nobody says it leads */
+	json_int_t epoch;                           /* the highest that was told */
+	json_int_t position;                        /* same */
+	unsigned members, answers, behind, missing; /* behind: applied less than position */
+	const char *halted;                         /* borrowed from an answer; NULL: none */
+	const char *halted_on;
+};
+
+struct status {
+	const struct map *map;
+	struct ask *asks; /* owned; by place in map->nodes */
+	unsigned silent;
+	struct shard_view *shards; /* owned */
+};
+
+static json_int_t
+number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static void
+view_shard(struct status *s, uint32_t node, const json_t *o)
+{
+	json_int_t shard = number(o, "shard");
+	struct shard_view *v;
+
+	if (!json_is_object(o) || shard < 0 || shard >= s->map->nshards)
+		return;
+	v = &s->shards[shard];
+	v->answers++;
+	/* Who leads by an older epoch is deposed and has not heard of it. */
+	if (strcmp(print_get(o, "role", ""), "primary") == 0 && number(o, "epoch") >= v->epoch)
+		v->primary = s->map->nodes[node].id;
+	else if (number(o, "epoch") > v->epoch)
+		v->primary = 0;
+	v->epoch = MAX(v->epoch, number(o, "epoch"));
+	v->position = MAX(v->position, number(o, "position"));
+	v->missing += number(o, "missing_packs") > 0;
+	if (print_get(o, "halted", NULL) != NULL) {
+		v->halted = print_get(o, "halted", "");
+		v->halted_on = s->map->nodes[node].name;
+	}
+}
+
+/* Calls fn for each shard that each node told of. */
+static void
+each_shard(struct status *s, void (*fn)(struct status *, uint32_t node, const json_t *))
+{
+	for (uint32_t i = 0; i < s->map->nnodes; i++) {
+		size_t at;
+		json_t *one;
+
+		if (s->asks[i].err.code != 0)
+			continue;
+		json_array_foreach(json_object_get(s->asks[i].json, "shards"), at, one)
+			fn(s, i, one);
+	}
+}
+
+static void
+count_behind(struct status *s, uint32_t node UNUSED, const json_t *o)
+{
+	json_int_t shard = number(o, "shard");
+
+	if (shard >= 0 && shard < s->map->nshards)
+		s->shards[shard].behind += number(o, "applied") < s->shards[shard].position;
+}
+
+static bool
+is_wanting(const struct shard_view *v)
+{
+	return v->primary == 0 || v->halted != NULL || v->answers < v->members || v->missing > 0;
+}
+
+/* Pushes to it are refused. */
+static bool
+is_read_only(const struct shard_view *v)
+{
+	return v->primary == 0;
+}
+
+static const char *
+verdict(const struct status *s, unsigned *wanting, unsigned *read_only)
+{
+	*wanting = *read_only = 0;
+	for (uint32_t i = 0; i < s->map->nshards; i++) {
+		*wanting += is_wanting(&s->shards[i]);
+		*read_only += is_read_only(&s->shards[i]);
+	}
+	if (*read_only > 0)
+		return "without a primary on some shards";
+	return *wanting > 0 || s->silent > 0 ? "degraded" : "healthy";
+}
+
+static bool
+log_ok(const json_t *status)
+{
+	return json_is_true(json_object_get(json_object_get(status, "log"), "ok"));
+}
+
+static void
+add_node(struct print_table *t, const struct status *s, uint32_t i)
+{
+	const struct map_node *n = &s->map->nodes[i];
+	const json_t *o = s->asks[i].json, *one;
+	unsigned shards = 0, primary = 0, behind = 0;
+	size_t at;
+
+	print_cell(t, "%s", n->name);
+	print_cell(t, "%s", n->admin);
+	print_cell(t, "%s", n->state == MAP_NODE_UP ? n->zone : "(drain)");
+	if (s->asks[i].err.code < 0) {
+		print_cell(t, "no answer");
+		for (unsigned column = 4; column < 9; column++)
+			print_cell(t, "-");
+		return;
+	}
+	json_array_foreach(json_object_get(o, "shards"), at, one)
+	{
+		shards++;
+		primary += strcmp(print_get(one, "role", ""), "primary") == 0;
+		behind += number(one, "applied") < number(one, "position");
+	}
+	print_cell(t, "%s", print_get(o, "state", "?"));
+	print_cell(t, "%" JSON_INTEGER_FORMAT, number(o, "map_version"));
+	print_cell(t, "%s", log_ok(o) ? "ok" : "away");
+	print_cell(t, "%u", shards);
+	print_cell(t, "%u", primary);
+	print_cell(t, "%u", behind);
+}
+
+static void
+add_nodes(struct buf *out, const struct status *s)
+{
+	static const char *const titles[] = { "NODE", "ADMIN",  "ZONE",    "STATE", "MAP",
+					      "LOG",  "SHARDS", "PRIMARY", "BEHIND" };
+	struct print_table *t = print_table_new(titles, COUNT(titles));
+
+	for (uint32_t i = 0; i < s->map->nnodes; i++)
+		add_node(t, s, i);
+	print_table_end(out, &t);
+}
+
+static void
+explain_shard(struct buf *out, uint32_t shard, const struct shard_view *v)
+{
+	buf_addf(out, "shard %u:", shard);
+	if (v->primary == 0)
+		buf_add_str(out, " no primary;");
+	if (v->answers < v->members)
+		buf_addf(out, " %u of %u members answer;", v->answers, v->members);
+	if (v->missing > 0)
+		buf_addf(out, " %u members miss packs;", v->missing);
+	if (v->halted != NULL)
+		buf_addf(out, " halted on %s: %s;", v->halted_on, v->halted);
+	out->p[out->len - 1] = '\n'; /* in the place of the last ';' */
+}
+
+static int
+print_status(const struct status *s, struct err *err)
+{
+	struct buf out = BUF_MAX(16 * 1024 * 1024);
+	unsigned wanting, read_only, listed = 0;
+	const char *word = verdict(s, &wanting, &read_only);
+	int rc;
+
+	buf_addf(&out, "%s is %s: map version %" PRIu64 ", %u of %u nodes answer", s->map->cluster,
+		 word, s->map->version, s->map->nnodes - s->silent, s->map->nnodes);
+	buf_addf(&out, ", %u of %u shards are whole\n\n", s->map->nshards - wanting,
+		 s->map->nshards);
+	add_nodes(&out, s);
+	for (uint32_t i = 0; i < s->map->nshards && wanting > 0 && listed < LISTED; i++)
+		if (is_wanting(&s->shards[i])) {
+			if (listed++ == 0)
+				buf_add_byte(&out, '\n');
+			explain_shard(&out, i, &s->shards[i]);
+		}
+	if (wanting > listed)
+		buf_addf(&out, "and %u more; all of them: shardctl status -o json\n",
+			 wanting - listed);
+	rc = print_text(&out, err);
+	buf_release(&out);
+	return rc;
+}
+
+static json_t *
+describe_node(const struct status *s, uint32_t i)
+{
+	const struct map_node *n = &s->map->nodes[i];
+	json_t *o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:b}", "node", n->name, "number",
+			      (json_int_t)n->id, "admin", n->admin, "addr", n->addr, "zone",
+			      n->zone, "answers", s->asks[i].err.code == 0);
+
+	if (s->asks[i].err.code == 0)
+		json_object_set(o, "status", s->asks[i].json);
+	else
+		json_object_set_new(o, "error", json_string(err_text(&s->asks[i].err)));
+	return o;
+}
+
+static json_t *
+describe_shard(const struct status *s, uint32_t i)
+{
+	const struct shard_view *v = &s->shards[i];
+	const struct map_node *primary = map_node(s->map, v->primary);
+
+	return json_pack("{s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s?, s:s?}", "shard", (json_int_t)i,
+			 "epoch", v->epoch, "position", v->position, "members", (int)v->members,
+			 "answers", (int)v->answers, "behind", (int)v->behind, "missing_packs",
+			 (int)v->missing, "primary", primary != NULL ? primary->name : NULL,
+			 "halted", v->halted);
+}
+
+static int
+print_status_json(const struct status *s, struct err *err)
+{
+	json_t *nodes = json_array(), *shards = json_array();
+	unsigned wanting, read_only;
+	const char *word = verdict(s, &wanting, &read_only);
+
+	for (uint32_t i = 0; i < s->map->nnodes; i++)
+		json_array_append_new(nodes, describe_node(s, i));
+	for (uint32_t i = 0; i < s->map->nshards; i++)
+		json_array_append_new(shards, describe_shard(s, i));
+	return print_json(json_pack("{s:s, s:I, s:s, s:b, s:i, s:i, s:o, s:o}", "cluster",
+				    s->map->cluster, "map_version", (json_int_t)s->map->version,
+				    "verdict", word, "partial", s->silent > 0,
+				    "shards_without_primary", (int)read_only, "shards_degraded",
+				    (int)wanting, "nodes", nodes, "shards", shards),
+			  err);
+}
+
+int
+cmd_status(struct ctl *c, struct err *err)
+{
+	struct status s = { 0 };
+	int rc = ctl_load_map(c, err);
+
+	if (rc < 0)
+		return rc;
+	s.map = c->map;
+	s.shards = mem_array(c->map->nshards, sizeof(*s.shards));
+	for (uint32_t i = 0; i < c->map->nshards; i++)
+		s.shards[i].members = c->map->first[i + 1] - c->map->first[i];
+	s.asks = node_call_all(c->map, "/status", c->timeout_ms > 0 ? c->timeout_ms : STATUS_MSEC);
+	s.silent = node_call_silent(c->map, s.asks);
+	c->partial = s.silent > 0;
+	each_shard(&s, view_shard);
+	each_shard(&s, count_behind);
+	rc = c->json ? print_status_json(&s, err) : print_status(&s, err);
+	ask_release(s.asks, c->map->nnodes);
+	free(s.asks);
+	free(s.shards);
+	return rc;
+}
