@@ -1,8 +1,13 @@
+#include <unistd.h>
+
 #include "gitproto/base/check.h"
 #include "gitproto/base/fault.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/apply/apply_impl.h"
+#include "replica/repo/disk.h"
+
+#define TRIES 5 /* a second apart, before one repository is left behind */
 
 void
 apply_item_free(struct apply_item **ip)
@@ -305,6 +310,52 @@ tell_decided(struct apply *a)
 	a->opts.events.decided(notes, a->n, a->opts.events.arg);
 }
 
+/* Is it this repository's folder alone that cannot be written?  A file of our own tells. */
+static bool
+disk_is_well(struct apply *a)
+{
+	char path[DISK_PATH];
+	bool well;
+
+	if (disk_path(path, NULL, "%s/tmp/probe", a->data) < 0)
+		return false;
+	unlink(path);
+	well = disk_write_new(path, SLICE_LIT("probe"), 0600, NULL) == 0;
+	unlink(path);
+	return well;
+}
+
+/* The repository goes without its packs until they can be fetched and written; the others must
+ * not wait for an operator who mends one folder. */
+static void
+give_up(struct apply *a, struct apply_repo *r, const struct err *err)
+{
+	log_error("-", "apply.folder", "repo=%s cannot_be_written=%s", r->path, err->text);
+	for (size_t i = 0; i < a->n; i++) {
+		struct apply_entry *e = &a->batch[i];
+
+		if (e->r != r)
+			continue;
+		for (size_t k = 0; k < COUNT(e->placed); k++)
+			e->placed[k] = APPLY_PACK_MISSING;
+		if (e->note->record->type == RECORD_UPDATE && e->note->record->update.n_packs > 0)
+			r->lacks = true;
+		e->done_disk = true;
+	}
+	r->sync_packs = false;
+}
+
+/* A step for one repository failed; 0: its batch goes on without it. */
+static int
+judge_failure(struct apply *a, struct apply_repo *r, int rc, const struct err *err)
+{
+	if (r == NULL || rc == ERR_FULL || rc == ERR_NOMEM || ++r->tries < TRIES ||
+	    !disk_is_well(a))
+		return rc;
+	give_up(a, r, err);
+	return 0;
+}
+
 static int
 do_disk(struct apply *a, struct err *err)
 {
@@ -312,15 +363,22 @@ do_disk(struct apply *a, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < a->n; i++) {
-		if (a->batch[i].done_disk || a->batch[i].note->verdict != VERDICT_EFFECTIVE)
+		struct apply_entry *e = &a->batch[i];
+
+		if (e->done_disk || e->note->verdict != VERDICT_EFFECTIVE)
 			continue;
-		rc = apply_record_disk(a, &a->batch[i], err);
+		rc = apply_record_disk(a, e, err);
 		FAULT("apply-disk");
-		a->batch[i].done_disk = rc == 0;
+		e->done_disk = rc == 0;
+		if (rc < 0)
+			rc = judge_failure(a, e->r, rc, err);
 	}
 	STAILQ_FOREACH (r, &a->touched, touched) {
-		if (rc == 0 && r->sync_packs)
-			rc = apply_pack_sync(a, r, err);
+		if (rc < 0 || !r->sync_packs)
+			continue;
+		rc = apply_pack_sync(a, r, err);
+		if (rc < 0)
+			rc = judge_failure(a, r, rc, err);
 	}
 	return rc;
 }
@@ -431,7 +489,7 @@ clear_repo(struct apply_repo *r)
 {
 	r->in_batch = r->sync_packs = r->head_changed = r->lacks = false;
 	refset_free(&r->over);
-	r->over_names = 0;
+	r->over_names = r->tries = 0;
 	free(r->next_head);
 	free(r->next_why);
 	free(r->next_description);

@@ -69,7 +69,8 @@ struct apply_command {
 struct apply_need_list {
 	LIST_ENTRY(apply_need_list) next;
 	struct catalog_need need;
-	bool again; /* it came and could not be taken in */
+	uint64_t again; /* clock: ask for it anew then; 0: it is being fetched */
+	unsigned tries; /* times it came and could not be taken in */
 };
 
 /* What the engine knows of a repository beyond struct repo. */
@@ -96,7 +97,8 @@ struct apply_repo {
 	uint64_t over_names;
 	/* owned; NULL: unchanged */
 	char *next_head, *next_why, *next_description, *next_path;
-	bool lacks; /* packs of records of this batch are missing */
+	bool lacks;     /* packs of records of this batch are missing */
+	unsigned tries; /* of the step disk, that failed */
 	uint8_t next_digest[REFSET_DIGEST];
 	uint64_t next_applied;
 };
@@ -250,6 +252,7 @@ MUST_CHECK int apply_pack_sync(struct apply *, struct apply_repo *, struct err *
 /* A missing pack may be in staging now. */
 void apply_pack_come(struct apply *, const uint8_t id[16], const uint8_t sha256[32]);
 void apply_pack_need(struct apply *, struct apply_repo *, const struct catalog_need *);
-void apply_pack_again(struct apply *);
+/* Packs that came and could not be taken in are asked for again, ever more rarely. */
+void apply_pack_again(struct apply *, uint64_t now);
 
 #endif

@@ -14,6 +14,8 @@
 #include "replica/apply/apply_impl.h"
 #include "replica/repo/disk.h"
 
+#define AGAIN_MAX 8u /* 256 s */
+
 static bool
 hash_is(const EVP_MD *md, struct slice bytes, const uint8_t *want)
 {
@@ -275,8 +277,8 @@ apply_pack_come(struct apply *a, const uint8_t id[16], const uint8_t sha256[32])
 	r->sync_packs = false;
 	if (rc < 0) {
 		log_error("-", "apply.pack", "repo=%s pack=%s why=%s", r->path, p.name, err.text);
-		n->again = true;
-		a->next_again = MIN(a->next_again, clock_boot_ns() + CLOCK_SEC);
+		n->again = clock_boot_ns() + (CLOCK_SEC << MIN(n->tries++, AGAIN_MAX));
+		a->next_again = MIN(a->next_again, n->again);
 		return;
 	}
 	whole = LIST_NEXT(LIST_FIRST(&r->needs), next) == NULL;
@@ -291,18 +293,21 @@ apply_pack_come(struct apply *a, const uint8_t id[16], const uint8_t sha256[32])
 	a->opts.events.whole(id, a->opts.events.arg);
 }
 
-/* Packs that came and could not be taken in: asked for again, at leisure. */
 void
-apply_pack_again(struct apply *a)
+apply_pack_again(struct apply *a, uint64_t now)
 {
 	struct apply_repo *r, *next;
 	struct apply_need_list *n;
 
 	HASH_ITER (hh, a->repos, r, next) {
 		LIST_FOREACH (n, &r->needs, next) {
-			if (!n->again || r->lost)
+			if (n->again == 0)
 				continue;
-			n->again = false;
+			if (n->again > now || r->lost) {
+				a->next_again = MIN(a->next_again, MAX(n->again, now + CLOCK_SEC));
+				continue;
+			}
+			n->again = 0;
 			tell(a, &n->need);
 		}
 	}

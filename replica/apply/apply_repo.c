@@ -490,7 +490,7 @@ apply_repo_look_again(struct apply *a, uint64_t now)
 	struct apply_repo *r, *next;
 
 	a->next_again = now + CLOCK_SEC;
-	apply_pack_again(a);
+	apply_pack_again(a, now);
 	apply_repo_unload_some(a);
 	HASH_ITER (hh, a->repos, r, next) {
 		if (r->again != 0 && r->again <= now)

@@ -201,6 +201,37 @@ test_stop_while_full(void **state)
 	world_free(w);
 }
 
+/* One folder that cannot be written does not hold up the others for long. */
+static void
+test_bad_folder(void **state)
+{
+	struct world *w = begin(OID_SHA1);
+	struct refset *mirror = new_mirror();
+	struct packed p = make_pack(&commits[0], "");
+	struct record create = make_create(repo2, "o/two", OID_SHA1);
+	struct change c;
+
+	(void)state;
+	sh("cd %s/repos/o/one.git/objects && mv pack saved && touch pack", w->dir);
+	begin_change(&c, mirror);
+	add_pack(&c, &p);
+	add_ref(&c, mirror, "refs/heads/main", &commits[0]);
+	world_expect(w, &c.r, VERDICT_EFFECTIVE);
+	world_expect(w, &create, VERDICT_EFFECTIVE);
+	WAIT_FOR(w, w->needs == 1 && w->halts == 1 && w->resumes == 1);
+	stage(w, &p);
+	apply_pack_arrived(w->apply, repo1, p.pack.sha256);
+	WAIT_FOR(w, w->needs == 2); /* it could not be put there: asked for again */
+	sh("cd %s/repos/o/one.git/objects && rm pack && mv saved pack", w->dir);
+	apply_pack_arrived(w->apply, repo1, p.pack.sha256);
+	WAIT_FOR(w, w->wholes == 1);
+	expect_git(w, "o/one", mirror);
+	expect_refs(w, "o/one", mirror);
+	drop_pack(&p);
+	refset_free(&mirror);
+	world_free(w);
+}
+
 struct feeder {
 	struct world *w;
 	uint64_t at;
@@ -257,6 +288,7 @@ main(void)
 		cmocka_unit_test(test_no_genesis),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_stop_while_full),
+		cmocka_unit_test(test_bad_folder),
 		cmocka_unit_test(test_feeder_let_go),
 	};
 
