@@ -11,9 +11,10 @@
 
 /* What all members together say about one shard. */
 struct shard_view {
-	uint32_t primary;                           /* node number; 0: nobody says it leads */
-	json_int_t epoch;                           /* the highest that was told */
-	json_int_t position;                        /* same */
+	uint32_t primary;    /* node number; 0: nobody says it leads */
+	uint32_t named;      /* who leads as its members have it; 0: nobody */
+	json_int_t epoch;    /* the highest that was told */
+	json_int_t position; /* same */
 	unsigned members, answers, behind, missing; /* behind: applied less than position */
 	const char *halted;                         /* borrowed from an answer; NULL: none */
 	const char *halted_on;
@@ -47,6 +48,8 @@ view_shard(struct status *s, uint32_t node, const json_t *o)
 		v->primary = s->map->nodes[node].id;
 	else if (number(o, "epoch") > v->epoch)
 		v->primary = 0;
+	if (number(o, "epoch") >= v->epoch)
+		v->named = (uint32_t)number(o, "primary");
 	v->epoch = MAX(v->epoch, number(o, "epoch"));
 	v->position = MAX(v->position, number(o, "position"));
 	v->missing += number(o, "missing_packs") > 0;
@@ -67,7 +70,9 @@ each_shard(struct status *s, void (*fn)(struct status *, uint32_t node, const js
 		if (s->asks[i].err.code != 0)
 			continue;
 		json_array_foreach(json_object_get(s->asks[i].json, "shards"), at, one)
+		{
 			fn(s, i, one);
+		}
 	}
 }
 
@@ -156,10 +161,14 @@ add_nodes(struct buf *out, const struct status *s)
 }
 
 static void
-explain_shard(struct buf *out, uint32_t shard, const struct shard_view *v)
+explain_shard(struct buf *out, const struct map *m, uint32_t shard, const struct shard_view *v)
 {
+	const struct map_node *named = map_node(m, v->named);
+
 	buf_addf(out, "shard %u:", shard);
-	if (v->primary == 0)
+	if (v->primary == 0 && named != NULL)
+		buf_addf(out, " its primary %s gives no answer;", named->name);
+	else if (v->primary == 0)
 		buf_add_str(out, " no primary;");
 	if (v->answers < v->members)
 		buf_addf(out, " %u of %u members answer;", v->answers, v->members);
@@ -187,7 +196,7 @@ print_status(const struct status *s, struct err *err)
 		if (is_wanting(&s->shards[i])) {
 			if (listed++ == 0)
 				buf_add_byte(&out, '\n');
-			explain_shard(&out, i, &s->shards[i]);
+			explain_shard(&out, s->map, i, &s->shards[i]);
 		}
 	if (wanting > listed)
 		buf_addf(&out, "and %u more; all of them: shardctl status -o json\n",

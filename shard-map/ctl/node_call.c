@@ -28,29 +28,40 @@ was_not_now(const struct ask *a)
 	return a->err.code == ERR_UNAVAILABLE || a->err.code == ERR_WRONG_NODE;
 }
 
-/* One node.  1: done (err tells how), 0: nothing was changed there, ask another. */
-static int
-ask_one(json_t **out, const struct map_node *node, const char *method, const char *target,
-	const char *body, uint64_t timeout_ms, struct err *err)
-{
-	struct ask a = { .addr = node->admin, .method = method, .target = target, .body = body };
-	int done = 1;
+/* What a round of asking came to. */
+struct asking {
+	struct err err; /* of the last one; what nodes said goes before what could not be reached */
+	bool said;      /* by a node */
+	bool done;      /* by err, or without one */
+};
 
+static void
+ask_one(struct asking *g, json_t **out, const struct map_node *node, struct ask a,
+	uint64_t timeout_ms)
+{
+	a.addr = node->admin;
 	ask_all(&a, 1, timeout_ms);
-	*err = a.err;
 	if (a.err.code == 0) {
 		*out = json_incref(a.json);
+		g->err.code = ERR_OK;
+		g->done = true;
 	} else if (was_not_now(&a)) {
-		done = 0;
-		err_prefix(err, "node %s at %s", node->name, node->admin);
-	} else if (a.status == 0) {
-		err_set(err, ERR_UNKNOWN,
-			"node %s was asked and did not answer (%s): it may have been done or not; "
-			"look with `shardctl repo list`, then try again",
-			node->name, err_text(&a.err));
+		if (a.status > 0 || !g->said) {
+			g->err = a.err;
+			g->said = a.status > 0;
+			err_prefix(&g->err, "node %s at %s", node->name, node->admin);
+		}
+	} else {
+		g->err = a.err;
+		g->done = true;
+		if (a.status == 0)
+			err_set(&g->err, ERR_UNKNOWN,
+				"node %s was asked and did not answer (%s): it may have been done "
+				"or "
+				"not; look with `shardctl repo list`, then try again",
+				node->name, err_text(&a.err));
 	}
 	ask_release(&a, 1);
-	return done;
 }
 
 int
@@ -60,28 +71,26 @@ node_call(json_t **out, const struct map *m, uint32_t shard, const char *method,
 	uint64_t end = clock_boot_ns() + timeout_ms * CLOCK_MSEC, now;
 	uint32_t *order = mem_array(m->nnodes, sizeof(*order));
 	uint32_t n = order_nodes(order, m, shard);
-	struct err last = { 0 };
-	int done = 0;
+	struct ask what = { .method = method, .target = target, .body = body };
+	struct asking g = { 0 };
 
 	*out = NULL;
-	err_set(&last, ERR_UNAVAILABLE, "no node was asked");
-	while (!done && (now = clock_boot_ns()) < end) {
-		for (uint32_t i = 0; i < n && !done && now < end; i++) {
-			done = ask_one(out, map_node(m, order[i]), method, target, body,
-				       (end - now) / CLOCK_MSEC + 1, &last);
+	while (!g.done && (now = clock_boot_ns()) < end) {
+		for (uint32_t i = 0; i < n && !g.done && now < end; i++) {
+			ask_one(&g, out, map_node(m, order[i]), what, (end - now) / CLOCK_MSEC + 1);
 			now = clock_boot_ns();
 		}
-		if (!done)
+		if (!g.done)
 			usleep(AGAIN_MSEC * 1000);
 	}
 	free(order);
-	if (!done) {
-		err_prefix(&last, "no node could do it in time; look with: shardctl status; last");
-		last.code = ERR_TIMEOUT;
+	if (!g.done) {
+		err_prefix(&g.err, "no node could do it in time; look with: shardctl status; last");
+		g.err.code = ERR_TIMEOUT;
 	}
-	if (last.code < 0)
-		*err = last;
-	return last.code;
+	if (g.err.code < 0)
+		*err = g.err;
+	return g.err.code;
 }
 
 struct ask *
