@@ -220,19 +220,20 @@ start_listeners(struct replica *r, struct err *err)
 					  .arg = &r->admin };
 	int rc;
 
+	rc = http_server_new(&r->server, r->loop, &back, err);
+	if (rc != 0)
+		return rc;
 	r->admin = (struct admin){ .serve = &r->serve,
 				   .cluster = c->cluster,
 				   .node = c->name,
+				   .listen = http_server_addr(r->server),
 				   .start = r->start,
 				   .log = r->log,
 				   .ready = is_ready,
 				   .draining = is_draining,
 				   .log_trouble = log_trouble,
 				   .arg = r };
-	rc = http_server_new(&r->server, r->loop, &back, err);
-	if (rc == 0)
-		rc = http_server_new(&r->admin_server, r->loop, &admin, err);
-	return rc;
+	return http_server_new(&r->admin_server, r->loop, &admin, err);
 }
 
 int
@@ -273,7 +274,9 @@ replica_run(struct replica *r)
 	return r->exit_status;
 }
 
-/* From the outside in: nobody calls into a part that is gone. */
+/* From the outside in: nobody calls into a part that is gone.  First those who wait for the log are
+ * told, while all that they may use then is there; then the threads end, which know pushes; then the
+ * pushes themselves. */
 void
 replica_free(struct replica **rp)
 {
@@ -286,14 +289,18 @@ replica_free(struct replica **rp)
 	http_server_free(&r->admin_server);
 	timer_free(&r->drain_timer);
 	map_follow_free(&r->follow);
+	if (r->shards != NULL)
+		shards_stop(r->shards);
+	if (r->apply != NULL)
+		apply_stop(r->apply);
 	commitlog_close(&r->log);
 	if (r->apply != NULL)
 		apply_free(&r->apply);
-	child_reaper_free(&r->children);
 	work_free(&r->work);
-	shards_free(&r->shards);
 	if (r->serve.loop != NULL)
 		serve_stop(&r->serve);
+	child_reaper_free(&r->children);
+	shards_free(&r->shards);
 	peers_free(&r->peers);
 	repo_table_free(&r->repos);
 	catalog_close(&r->catalog);

@@ -127,6 +127,7 @@ loop_whole(void *arg)
 	if (repo != NULL) {
 		count_missing(e->replica, repo->shard);
 		shards_on_whole(e->replica->shards, repo->shard);
+		pack_get_on_whole(e->replica->serve.wants, e->repo_id);
 	}
 	repo_unref(&repo);
 	free(e);

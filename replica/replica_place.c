@@ -9,6 +9,7 @@
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/replica_impl.h"
+#include "replica/serve/stage_hold.h"
 #include "replica/serve/status_feed.h"
 
 #define AGAIN_MSEC 1000 /* before a log that did not answer is asked again */
@@ -129,6 +130,7 @@ on_look(void *arg)
 	}
 	apply_shard_hash(r->apply, l->shard, hash);
 	s = shards_add(r->shards, l->shard, &l->state, hash);
+	stage_hold_on_state(r->serve.holds, l->shard, &l->state);
 	if (l->err.code == ERR_CORRUPT) {
 		log_error("-", "log-cut", "shard=%" PRIu32 " why=%s", l->shard,
 			  log_value(err_text(&l->err), strlen(err_text(&l->err))));

@@ -147,8 +147,9 @@ get_identity(struct admin *a, struct http_xchg *x)
 	char hex[33];
 
 	hex_encode(hex, a->serve->incarnation, 16);
-	reply_json(x, json_pack("{s:s, s:s, s:s, s:I, s:I}", "cluster", a->cluster, "node", a->node,
-				"incarnation", hex, "start", (json_int_t)a->start, "map_version",
+	reply_json(x, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "cluster", a->cluster, "node",
+				a->node, "listen", a->listen, "incarnation", hex, "start",
+				(json_int_t)a->start, "map_version",
 				(json_int_t)(a->serve->map != NULL ? a->serve->map->version : 0)));
 }
 

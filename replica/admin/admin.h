@@ -7,8 +7,8 @@
 #include "replica/serve/serve.h"
 
 struct admin {
-	struct serve *serve; /* borrowed, as all below */
-	const char *cluster, *node;
+	struct serve *serve;                 /* borrowed, as all below */
+	const char *cluster, *node, *listen; /* listen: of the back plane, as bound */
 	uint64_t start;
 	struct commitlog *log;
 	bool (*ready)(struct buf *why, void *arg); /* false: why gets a line per reason */

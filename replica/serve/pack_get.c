@@ -29,9 +29,16 @@ struct get {
 	TAILQ_ENTRY(get) next;
 };
 
+/* Fetched, and on its way from staging into its repository. */
+struct got {
+	uint8_t repo_id[16], sha256[32];
+	LIST_ENTRY(got) next;
+};
+
 struct pack_gets {
 	struct serve *serve; /* borrowed */
 	TAILQ_HEAD(, get) wants;
+	LIST_HEAD(, got) got;
 	unsigned running;
 };
 
@@ -90,12 +97,17 @@ on_received(const struct err *err, void *arg)
 	struct get *g = OBJ_FROM(arg, struct get, GET_MAGIC);
 	struct pack_gets *all = g->all;
 	struct err why = *err;
+	struct got *got;
 
 	if (why.code != 0) {
 		fail(g, err_text(&why));
 		return;
 	}
 	replica_stats_add(RSTAT_PACKS_GOT, 0, 1);
+	got = MEM_NEW(struct got);
+	memcpy(got->repo_id, g->need.repo_id, sizeof(got->repo_id));
+	memcpy(got->sha256, g->need.pack_sha256, sizeof(got->sha256));
+	LIST_INSERT_HEAD(&all->got, got, next);
 	apply_pack_arrived(all->serve->apply, g->need.repo_id, g->need.pack_sha256);
 	all->running--;
 	drop(g);
@@ -117,7 +129,7 @@ on_call(struct http_call *call, enum http_call_event ev, void *arg)
 	memcpy(n.sha256, g->need.pack_sha256, 32);
 	memcpy(n.idx_sha256, g->need.idx_sha256, 32);
 	g->recv = pack_recv_new(g->all->serve->work, stage_holds_dir(g->all->serve->holds),
-				http_call_stream(call), &n, SLICE_NONE, on_received, g);
+				http_call_stream(call), &n, on_received, g);
 }
 
 /* The primary of the record first, then every member in turn, without end. */
@@ -139,9 +151,15 @@ static void
 start(struct get *g)
 {
 	struct http_session *to = whom(g);
+	struct repo *repo = repo_find_id(g->all->serve->repos, g->need.repo_id);
 	struct http_head *h;
 	char text[PACK_NAME_TEXT], hex[33];
 
+	if (repo == NULL) { /* deleted meanwhile: nobody needs it */
+		drop(g);
+		return;
+	}
+	repo_unref(&repo);
 	g->running = true;
 	g->all->running++;
 	if (to == NULL) {
@@ -176,6 +194,21 @@ pack_get(struct pack_gets *all, const struct apply_need *need)
 	start_more(all);
 }
 
+void
+pack_get_on_whole(struct pack_gets *all, const uint8_t repo_id[16])
+{
+	struct got *g, *after;
+
+	for (g = LIST_FIRST(&all->got); g != NULL; g = after) {
+		after = LIST_NEXT(g, next);
+		if (memcmp(g->repo_id, repo_id, 16) != 0)
+			continue;
+		stage_hold_fetched(all->serve->holds, g->sha256);
+		LIST_REMOVE(g, next);
+		free(g);
+	}
+}
+
 struct pack_gets *
 pack_gets_new(struct serve *s)
 {
@@ -183,6 +216,7 @@ pack_gets_new(struct serve *s)
 
 	all->serve = s;
 	TAILQ_INIT(&all->wants);
+	LIST_INIT(&all->got);
 	return all;
 }
 
@@ -194,6 +228,12 @@ pack_gets_free(struct pack_gets **ap)
 	if (all == NULL)
 		return;
 	*ap = NULL;
+	while (!LIST_EMPTY(&all->got)) {
+		struct got *g = LIST_FIRST(&all->got);
+
+		LIST_REMOVE(g, next);
+		free(g);
+	}
 	while (!TAILQ_EMPTY(&all->wants))
 		drop(TAILQ_FIRST(&all->wants));
 	free(all);

@@ -21,10 +21,8 @@ struct pack_recv {
 	struct work *work;   /* borrowed */
 	struct stream *from; /* borrowed; NULL once freed while a job is under way */
 	char dir[1024];
-	char tmp[2][1200], final[2][1200], hold[1200];
+	char tmp[2][1200], final[2][1200];
 	struct pack_name name;
-	uint8_t *extra; /* owned */
-	size_t extra_len;
 	int fd[2];
 	EVP_MD_CTX *md;
 	unsigned now;   /* 0 pack, 1 index, 2 both are written */
@@ -49,7 +47,6 @@ release(struct pack_recv *r)
 		}
 	EVP_MD_CTX_free(r->md);
 	free(r->piece);
-	free(r->extra);
 	free(r);
 }
 
@@ -102,9 +99,6 @@ write_piece(struct pack_recv *r)
 static void
 install(struct pack_recv *r)
 {
-	if (r->extra_len > 0 &&
-	    disk_replace(r->hold, slice_of(r->extra, r->extra_len), &r->err) != 0)
-		return;
 	if (rename(r->tmp[1], r->final[1]) != 0 || rename(r->tmp[0], r->final[0]) != 0) {
 		err_errno(&r->err, "cannot rename into %s", r->dir);
 		return;
@@ -202,7 +196,7 @@ nothing(void *arg UNUSED)
 
 struct pack_recv *
 pack_recv_new(struct work *w, const char *staging, struct stream *from,
-	      const struct pack_name *name, struct slice extra, pack_recv_fn *done, void *arg)
+	      const struct pack_name *name, pack_recv_fn *done, void *arg)
 {
 	static const char *const ends[2] = { "pack", "idx" };
 	struct pack_recv *r = MEM_NEW(struct pack_recv);
@@ -213,8 +207,6 @@ pack_recv_new(struct work *w, const char *staging, struct stream *from,
 	r->from = from;
 	r->name = *name;
 	r->left = name->size;
-	r->extra = mem_dup(extra.p, extra.len);
-	r->extra_len = extra.len;
 	r->piece = mem_alloc(PIECE);
 	r->md = EVP_MD_CTX_new();
 	r->done = done;
@@ -223,7 +215,6 @@ pack_recv_new(struct work *w, const char *staging, struct stream *from,
 	begin_hash(r);
 	hex_encode(hex, name->sha256, 32);
 	snprintf(r->dir, sizeof(r->dir), "%s", staging);
-	snprintf(r->hold, sizeof(r->hold), "%s/%s.hold", staging, hex);
 	for (unsigned i = 0; i < 2; i++) {
 		snprintf(r->tmp[i], sizeof(r->tmp[i]), "%s/tmp-%016" PRIx64 ".%s", staging,
 			 rnd_u64(), ends[i]);

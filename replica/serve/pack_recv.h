@@ -16,10 +16,8 @@ struct pack_recv;
 /* err->code 0: both files are in place.  The recv may be freed inside. */
 typedef void pack_recv_fn(const struct err *, void *arg);
 
-/* extra: written to <sha256>.hold, durable before the pack's name appears (empty: none). */
 struct pack_recv *pack_recv_new(struct work *, const char *staging, struct stream *,
-				const struct pack_name *, struct slice extra, pack_recv_fn *,
-				void *arg);
+				const struct pack_name *, pack_recv_fn *, void *arg);
 /* The stream's READABLE and DEAD are the recv's until here. */
 void pack_recv_free(struct pack_recv **);
 

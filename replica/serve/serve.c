@@ -216,7 +216,8 @@ serve_handle(struct http_xchg *x, void *arg)
 		handle_git(s, x);
 	else if (strcmp(req->target, "/gs/status") == 0 && strcmp(req->method, "GET") == 0)
 		status_feed_open(s->feed, x);
-	else if (strncmp(req->target, "/gs/repos?", 10) == 0)
+	else if (strncmp(req->target, "/gs/repos?", 10) == 0 &&
+		 (strcmp(req->method, "POST") == 0 || strcmp(req->method, "DELETE") == 0))
 		repo_admin_handle(s, x, false);
 	else
 		handle_shard(s, x);

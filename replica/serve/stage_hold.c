@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "gitproto/base/check.h"
+#include "gitproto/base/fault.h"
 #include "gitproto/base/fsio.h"
 #include "gitproto/base/hex.h"
 #include "gitproto/base/log.h"
@@ -36,6 +37,9 @@ struct stage_holds {
 	char dir[1024];
 	LIST_HEAD(, hold) all;
 	size_t n;
+	/* One .hold file is written at a time, with what holds there are then: none overwrites a
+	 * newer one. */
+	STAILQ_HEAD(, coming) to_write;
 };
 
 /* One pack on its way to us. */
@@ -48,6 +52,12 @@ struct coming {
 	struct hold *hold; /* borrowed: in the list */
 	struct pack_recv *recv;
 	uint64_t bytes;
+	/* The .hold file, written when the pack is here: */
+	char path[1200];
+	struct buf text; /* its content */
+	bool writing;    /* by a worker, or waiting for its turn */
+	struct err err;
+	STAILQ_ENTRY(coming) next;
 };
 
 static size_t
@@ -137,25 +147,46 @@ load_file(struct stage_holds *s, const char *name)
 	buf_release(&b);
 }
 
+/* Is there a hold of the pack that this file belongs to? */
+static bool
+is_held(const struct stage_holds *s, struct slice file)
+{
+	uint8_t sha256[32];
+
+	return file.len > 64 && hex_decode(sha256, 32, slice_head(file, 64)) == 0 &&
+	       same_pack(s, sha256) > 0;
+}
+
+/* Leftovers: half a pack, and packs fetched for a record that is asked for anew if need be. */
+static void
+sweep(struct stage_holds *s)
+{
+	DIR *d = opendir(s->dir);
+	struct dirent *e;
+	char path[1400];
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.' || is_held(s, slice_str(e->d_name)))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", s->dir, e->d_name);
+		unlink(path);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
 static void
 load_all(struct stage_holds *s)
 {
 	DIR *d = opendir(s->dir);
 	struct dirent *e;
 
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		struct slice name = slice_str(e->d_name);
-		char path[1400];
-
-		if (slice_begins(name, SLICE_LIT("tmp-"))) {
-			snprintf(path, sizeof(path), "%s/%s", s->dir, e->d_name);
-			unlink(path);
-		} else if (slice_ends(name, SLICE_LIT(".hold"))) {
+	while (d != NULL && (e = readdir(d)) != NULL)
+		if (slice_ends(slice_str(e->d_name), SLICE_LIT(".hold")))
 			load_file(s, e->d_name);
-		}
-	}
 	if (d != NULL)
 		closedir(d);
+	sweep(s);
 }
 
 int
@@ -166,6 +197,7 @@ stage_holds_new(struct stage_holds **out, struct serve *serve, struct err *err)
 
 	s->serve = serve;
 	LIST_INIT(&s->all);
+	STAILQ_INIT(&s->to_write);
 	snprintf(s->dir, sizeof(s->dir), "%s/%s", serve->data, APPLY_STAGING);
 	rc = fsio_mkdirs(s->dir, 0700, err);
 	if (rc != 0) {
@@ -195,16 +227,89 @@ stage_holds_free(struct stage_holds **sp)
 
 /* --- receiving ------------------------------------------------------------------------------ */
 
+static void write_next(struct stage_holds *);
+
+static void
+coming_free(struct coming *c)
+{
+	buf_release(&c->text);
+	free(c);
+}
+
 static void
 on_coming_gone(void *arg)
 {
 	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
 
-	if (c->recv != NULL) { /* not confirmed: the primary heard nothing */
+	c->xchg = NULL;
+	if (c->writing)
+		return; /* the worker's end frees it; not confirmed: the primary heard nothing */
+	if (c->recv != NULL) {
 		pack_recv_free(&c->recv);
 		end_hold(c->holds, c->hold);
 	}
-	free(c);
+	coming_free(c);
+}
+
+static void
+refuse(struct coming *c, const struct err *err)
+{
+	end_hold(c->holds, c->hold);
+	if (c->xchg != NULL)
+		serve_refuse(c->holds->serve, c->xchg, c->shard, err);
+	else
+		coming_free(c);
+}
+
+static void
+write_hold(void *arg)
+{
+	struct coming *c = arg;
+
+	c->err.code = fsio_write(c->path, buf_slice(&c->text), 0600, &c->err);
+}
+
+static void
+on_written(void *arg)
+{
+	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
+	struct stage_holds *s = c->holds;
+	char text[40];
+
+	c->writing = false;
+	STAILQ_REMOVE_HEAD(&s->to_write, next);
+	/* The log may have moved on while the pack came in (R8: confirmed in this reign). */
+	if (c->err.code == 0 && !staging_may_hold(shard_state(c->shard), &c->hold->h.reign))
+		err_set(&c->err, ERR_WRONG_NODE, "that reign is over");
+	if (c->err.code == 0 && c->xchg == NULL)
+		err_set(&c->err, ERR_CLOSED, "the primary went away");
+	if (c->err.code != 0) {
+		refuse(c, &c->err);
+		write_next(s);
+		return;
+	}
+	FAULT("stage.confirmed");
+	c->hold->confirmed = true;
+	replica_stats_add(RSTAT_STAGED, 0, c->bytes);
+	hex_encode(text, s->serve->incarnation, 16);
+	text[32] = '\n';
+	http_xchg_reply(c->xchg, 200, NULL, "text/plain", slice_of(text, 33));
+	write_next(s);
+}
+
+static void
+write_next(struct stage_holds *s)
+{
+	struct coming *c = STAILQ_FIRST(&s->to_write);
+	char hex[65];
+
+	if (c == NULL)
+		return;
+	hex_encode(hex, c->hold->h.sha256, 32);
+	snprintf(c->path, sizeof(c->path), "%s/%s.hold", s->dir, hex);
+	buf_init(&c->text, HOLD_FILE_MAX);
+	encode_holds(&c->text, s, c->hold->h.sha256);
+	work_do(s->serve->work, write_hold, on_written, c);
 }
 
 static void
@@ -212,22 +317,17 @@ on_received(const struct err *err, void *arg)
 {
 	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
 	struct err why = *err; /* it dies with the recv */
-	char text[40];
+	bool idle = STAILQ_EMPTY(&c->holds->to_write);
 
 	pack_recv_free(&c->recv);
-	/* The log may have moved on while the pack came in (R8: confirmed in this reign). */
-	if (why.code != 0 || !staging_may_hold(shard_state(c->shard), &c->hold->h.reign)) {
-		if (why.code == 0)
-			err_set(&why, ERR_WRONG_NODE, "that reign is over");
-		end_hold(c->holds, c->hold);
-		serve_refuse(c->holds->serve, c->xchg, c->shard, &why);
+	if (why.code != 0) {
+		refuse(c, &why);
 		return;
 	}
-	c->hold->confirmed = true;
-	replica_stats_add(RSTAT_STAGED, 0, c->bytes);
-	hex_encode(text, c->holds->serve->incarnation, 16);
-	text[32] = '\n';
-	http_xchg_reply(c->xchg, 200, NULL, "text/plain", slice_of(text, 33));
+	c->writing = true;
+	STAILQ_INSERT_TAIL(&c->holds->to_write, c, next);
+	if (idle)
+		write_next(c->holds);
 }
 
 static bool
@@ -255,7 +355,6 @@ void
 stage_hold_receive(struct stage_holds *s, struct http_xchg *x, struct shard *shard)
 {
 	const struct http_head *req = http_xchg_request(x);
-	struct buf holds = BUF_MAX(HOLD_FILE_MAX);
 	struct pack_name name;
 	struct staging_hold h;
 	struct coming *c;
@@ -279,11 +378,8 @@ stage_hold_receive(struct stage_holds *s, struct http_xchg *x, struct shard *sha
 	c->shard = shard;
 	c->bytes = name.size + name.idx_size;
 	c->hold = add_hold(s, shard_index(shard), &h);
-	encode_holds(&holds, s, h.sha256);
 	http_xchg_on_close(x, on_coming_gone, c);
-	c->recv = pack_recv_new(s->serve->work, s->dir, http_xchg_stream(x), &name,
-				buf_slice(&holds), on_received, c);
-	buf_release(&holds);
+	c->recv = pack_recv_new(s->serve->work, s->dir, http_xchg_stream(x), &name, on_received, c);
 }
 
 void
@@ -332,6 +428,27 @@ stage_hold_on_applied(struct stage_holds *s, uint32_t shard, uint64_t next)
 		if (h->shard == shard && h->confirmed && h->decided_at < next)
 			end_hold(s, h);
 	}
+}
+
+/* After a start: what the log said while this node was away is in the state. */
+void
+stage_hold_on_state(struct stage_holds *s, uint32_t shard, const struct verdict_state *state)
+{
+	struct hold *h, *after;
+
+	for (h = LIST_FIRST(&s->all); h != NULL; h = after) {
+		after = LIST_NEXT(h, next);
+		if (h->shard == shard && h->confirmed &&
+		    staging_on_state(&h->h, state) == STAGING_DROP)
+			end_hold(s, h);
+	}
+}
+
+void
+stage_hold_fetched(struct stage_holds *s, const uint8_t sha256[32])
+{
+	if (same_pack(s, sha256) == 0)
+		remove_files(s, sha256);
 }
 
 size_t

@@ -20,6 +20,10 @@ void stage_hold_release(struct stage_holds *, struct http_xchg *,
 void stage_hold_on_note(struct stage_holds *, uint32_t shard, uint64_t offset,
 			const struct record *, enum verdict);
 void stage_hold_on_applied(struct stage_holds *, uint32_t shard, uint64_t next);
+/* At start, once the shard's state is known: holds of reigns that are over end. */
+void stage_hold_on_state(struct stage_holds *, uint32_t shard, const struct verdict_state *);
+/* A pack that was fetched for a record is in its repository: its copy in staging may go. */
+void stage_hold_fetched(struct stage_holds *, const uint8_t sha256[32]);
 size_t stage_holds_count(const struct stage_holds *);
 /* DATA/staging */
 const char *stage_holds_dir(const struct stage_holds *);
