@@ -219,6 +219,9 @@ child_free(struct child **cp)
 		release(c);
 		return;
 	}
+	/* Its owner goes and must hear no more of the pipes, which may end before SIGCHLD comes. */
+	stream_free(&c->io);
+	stream_free(&c->err);
 	c->on_exit = NULL; /* on_sigchld releases it */
 	kill(-c->pid, SIGKILL);
 }
