@@ -16,7 +16,8 @@ struct body {
 #define BODY_MAGIC 0xb0d7b0d7u
 	struct stream *from; /* borrowed */
 	struct stream *to;   /* borrowed; not NULL while passing */
-	bool gzip, z_ended, broken, passed;
+	bool gzip, z_ended, passed;
+	bool broken, told; /* told: BODY_BROKEN was */
 	z_stream z;
 	struct buf have; /* inflated, not taken */
 	uint64_t max, in_total, out_total;
@@ -111,6 +112,15 @@ source_done(const struct body *b)
 }
 
 static void
+tell_broken(struct body *b)
+{
+	if (b->told)
+		return;
+	b->told = true;
+	b->on_event(b, BODY_BROKEN, b->arg);
+}
+
+static void
 pump(struct body *b)
 {
 	while (!b->broken && stream_queued(b->to) < STREAM_HIGH) {
@@ -131,7 +141,7 @@ pump(struct body *b)
 	if (!b->broken && stream_is_dead(b->from) && stream_readable(b->from) == 0)
 		fail(b, ERR_CLOSED, "the client went away");
 	if (b->broken) {
-		b->on_event(b, BODY_BROKEN, b->arg);
+		tell_broken(b);
 	} else if (b->have.len == 0 && source_done(b) && !b->passed) {
 		b->passed = true;
 		stream_end(b->to);
@@ -148,9 +158,7 @@ on_from(struct stream *s UNUSED, enum stream_event ev, void *arg)
 void
 body_on_stream(struct body *b, enum stream_event ev)
 {
-	bool was_broken = b->broken;
-
-	if (b->passed || was_broken ||
+	if (b->passed || b->told ||
 	    (ev != STREAM_READABLE && ev != STREAM_DEAD &&
 	     (ev != STREAM_WRITABLE || b->to == NULL)))
 		return;
@@ -159,7 +167,10 @@ body_on_stream(struct body *b, enum stream_event ev)
 		return;
 	}
 	fill(b);
-	b->on_event(b, b->broken ? BODY_BROKEN : BODY_MORE, b->arg);
+	if (b->broken)
+		tell_broken(b);
+	else
+		b->on_event(b, BODY_MORE, b->arg);
 }
 
 int
@@ -200,6 +211,12 @@ void
 body_take(struct body *b, size_t n)
 {
 	buf_eat(&b->have, n);
+}
+
+bool
+body_is_broken(const struct body *b)
+{
+	return b->broken;
 }
 
 bool

@@ -26,6 +26,8 @@ MUST_CHECK int body_new(struct body **out, struct stream *from, const char *enco
 struct slice body_peek(struct body *);
 void body_take(struct body *, size_t n);
 bool body_ended(const struct body *); /* all came and was taken */
+/* To be asked after a peek: what it found broken is told by no event until body_pass. */
+bool body_is_broken(const struct body *);
 /* Everything from here on goes to `to`, then stream_end(to).  The caller listens to `to` and hands
  * its WRITABLE to body_on_stream. */
 void body_pass(struct body *, struct stream *to);

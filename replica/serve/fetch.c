@@ -46,6 +46,7 @@ struct fetch {
 	enum step (*step)(struct fetch *);
 	unsigned waits; /* callbacks that still hold this: freed when the last one came */
 	bool dead;      /* the exchange is over */
+	bool load_failed;
 	struct body *body;
 	struct v2_request v2;
 	bool v2_open;
@@ -102,14 +103,14 @@ on_close(void *arg)
 		fetch_free(f);
 }
 
-/* A callback that was waited for came: false when the request is over meanwhile. */
+/* A callback that was waited for came: false when the request is over or answered meanwhile. */
 static bool
 came_back(struct fetch *f)
 {
 	CHECK(f->waits > 0);
 	f->waits--;
-	if (!f->dead)
-		return true;
+	if (!f->dead) /* a body that broke meanwhile was answered already */
+		return !http_xchg_responded(f->xchg);
 	if (f->waits == 0)
 		fetch_free(f);
 	return false;
@@ -216,10 +217,11 @@ on_loaded(void *arg)
 
 /* Apply thread: the result is looked at again on the loop, under the repository's lock. */
 static void
-on_load(struct repo *repo UNUSED, int rc UNUSED, void *arg)
+on_load(struct repo *repo UNUSED, int rc, void *arg)
 {
 	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
 
+	f->load_failed = rc != 0 && rc != ERR_NOT_FOUND; /* nobody else looks before the post */
 	loop_post(f->serve->loop, on_loaded, f);
 }
 
@@ -249,8 +251,9 @@ st_loaded(struct fetch *f)
 	bool loaded, gone, whole;
 	char why[200] = "";
 
-	if (f->repo == NULL)
-		f->repo = repo_find(f->serve->repos, f->path.repo.path);
+	/* Who has the name now: what was read meanwhile may have made, deleted or renamed it. */
+	repo_unref(&f->repo);
+	f->repo = repo_find(f->serve->repos, f->path.repo.path);
 	if (f->repo == NULL) {
 		if (f->path.endpoint == SMART_PATH_INFO_REFS && f->serve->auto_create &&
 		    f->path.service == SERVICE_RECEIVE_PACK)
@@ -278,6 +281,11 @@ st_loaded(struct fetch *f)
 	if (!whole) { /* a pack went missing since: wait on */
 		f->step = st_applied;
 		return STEP_NEXT;
+	}
+	if (!loaded && f->load_failed) {
+		err_set(&f->err, ERR_UNAVAILABLE, "this replica cannot load the refs of '%s'",
+			f->path.repo.path);
+		return refuse(f);
 	}
 	if (!loaded) {
 		f->waits++;
@@ -415,6 +423,10 @@ st_command(struct fetch *f)
 	}
 	if (f->v2.done && f->v2.command == V2_REQUEST_LS_REFS)
 		return reply_memory(f, service_type_result(SERVICE_UPLOAD_PACK), write_ls_refs);
+	if (!f->v2.done && body_is_broken(f->body)) {
+		f->err = *body_err(f->body);
+		return refuse(f);
+	}
 	if (f->v2.done || (body_ended(f->body) && f->read.len == 0))
 		return reply_nothing(f);
 	if (body_ended(f->body)) {
