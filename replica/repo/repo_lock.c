@@ -43,16 +43,32 @@ repo_locks_new(struct loop *loop)
 	return ls;
 }
 
+static void
+forget(struct queue *q)
+{
+	struct repo_lock *l;
+
+	while ((l = TAILQ_FIRST(&q->places)) != NULL) {
+		TAILQ_REMOVE(&q->places, l, next);
+		timer_free(&l->timer);
+		free(l);
+	}
+	LIST_REMOVE(q, next);
+	free(q);
+}
+
 void
 repo_locks_free(struct repo_locks **lsp)
 {
 	struct repo_locks *ls = *lsp;
+	struct queue *q;
 
 	if (ls == NULL)
 		return;
 	*lsp = NULL;
 	for (unsigned i = 0; i < BUCKETS; i++)
-		CHECK(LIST_EMPTY(&ls->busy[i]));
+		while ((q = LIST_FIRST(&ls->busy[i])) != NULL)
+			forget(q);
 	free(ls);
 }
 

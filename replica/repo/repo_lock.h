@@ -14,7 +14,7 @@ struct repo_lock; /* a place in the queue, or the lock itself */
 typedef void repo_lock_fn(int rc, void *arg);
 
 struct repo_locks *repo_locks_new(struct loop *);
-void repo_locks_free(struct repo_locks **); /* nobody may hold or wait */
+void repo_locks_free(struct repo_locks **); /* who holds or waits is forgotten without a word */
 /* done comes once, from the loop, after this returned. */
 struct repo_lock *repo_lock_take(struct repo_locks *, const uint8_t repo_id[16],
 				 uint64_t deadline_ns, repo_lock_fn *done, void *arg);

@@ -65,6 +65,13 @@ push_free(struct push *p)
 }
 
 void
+push_drop(struct push *p)
+{
+	timer_free(&p->late);
+	push_free(p);
+}
+
+void
 push_maybe_free(struct push *p)
 {
 	if (p->xchg == NULL && p->waits == 0 && !p->append_open && p->lock == NULL &&
@@ -77,8 +84,8 @@ push_came_back(struct push *p)
 {
 	CHECK(p->waits > 0);
 	p->waits--;
-	if (!p->dead)
-		return true;
+	if (!p->dead) /* a body that broke meanwhile was answered already */
+		return !http_xchg_responded(p->xchg);
 	push_maybe_free(p);
 	return false;
 }
@@ -181,12 +188,11 @@ on_created(const struct err *err, const uint8_t id[16] UNUSED, void *arg)
 
 	if (!push_came_back(p))
 		return;
-	if (err->code != 0 && err->code != ERR_EXISTS) {
-		p->err = *err;
-		refuse(p);
-		return;
-	}
-	push_run(p); /* st_repo again */
+	/* Another push may have made it first; that record is read, and perhaps not applied yet. */
+	p->err = *err;
+	p->asked_create = true;
+	p->step = st_caught_up;
+	push_run(p);
 }
 
 static enum push_step
@@ -199,8 +205,15 @@ st_repo(struct push *p)
 
 	p->repo = repo_find(p->serve->repos, p->path.repo.path);
 	if (p->repo != NULL) {
+		p->err = (struct err){ 0 };
 		p->step = st_loaded;
 		return PUSH_NEXT;
+	}
+	if (p->asked_create) {
+		if (p->err.code == 0)
+			err_set(&p->err, ERR_UNAVAILABLE,
+				"repository '%s' is gone again; push again", p->path.repo.path);
+		return refuse(p);
 	}
 	if (!p->serve->auto_create) {
 		err_set(&p->err, ERR_NOT_FOUND, "repository '%s' does not exist",
@@ -222,10 +235,11 @@ on_loaded(void *arg)
 }
 
 static void
-on_load(struct repo *repo UNUSED, int rc UNUSED, void *arg)
+on_load(struct repo *repo UNUSED, int rc, void *arg)
 {
 	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
 
+	p->load_failed = rc != 0; /* nobody else looks at it before the post */
 	loop_post(p->serve->loop, on_loaded, p);
 }
 
@@ -240,7 +254,7 @@ st_loaded(struct push *p)
 		 p->repo->shared.missing == 0;
 	p->repo->shared.used = clock_boot_ns();
 	pthread_mutex_unlock(&p->repo->shared.lock);
-	if (!usable || clock_boot_ns() > p->deadline_ns) {
+	if (!usable || (p->load_failed && !loaded) || clock_boot_ns() > p->deadline_ns) {
 		err_set(&p->err, ERR_UNAVAILABLE,
 			"the primary's copy of '%s' is out of service; push again",
 			p->path.repo.path);
@@ -304,6 +318,10 @@ st_commands(struct push *p)
 		buf_add(&p->read, in.p, (size_t)n);
 		body_take(p->body, (size_t)n);
 		more = n > 0;
+	}
+	if (!p->req.done && body_is_broken(p->body)) {
+		p->err = *body_err(p->body);
+		return refuse(p);
 	}
 	if (p->req.done && p->req.n_commands == 0)
 		return reply_nothing(p); /* git's probe before a large push */

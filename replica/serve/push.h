@@ -15,6 +15,8 @@ struct pushes;
 
 /* Makes the hook socket at serve->sock. */
 MUST_CHECK int pushes_new(struct pushes **out, struct serve *, struct err *);
+/* After every thread that may call back has ended: pushes still under way are forgotten, their git
+ * processes killed.  The log decides what becomes of their records. */
 void pushes_free(struct pushes **);
 unsigned pushes_active(const struct pushes *);
 

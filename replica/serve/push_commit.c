@@ -64,6 +64,15 @@ on_looked_up(int rc, const struct catalog_pack *known UNUSED, void *arg)
 	loop_post(p->serve->loop, unlink_done, p);
 }
 
+/* Does this push still need its pack?  One that is over needs it only while it may be committed. */
+static bool
+needs_pack(const struct push *o)
+{
+	if (o->hook == HOOK_REFUSED)
+		return false;
+	return o->hook != HOOK_ANSWERED || o->append_open || o->keep;
+}
+
 static bool
 pack_in_use(const struct push *p)
 {
@@ -71,7 +80,7 @@ pack_in_use(const struct push *p)
 
 	LIST_FOREACH (o, &p->all->list, next)
 		if (o != p && o->repo == p->repo && o->pack != NULL && o->pack->present &&
-		    o->hook != HOOK_REFUSED && strcmp(o->pack->name, p->pack->name) == 0)
+		    needs_pack(o) && strcmp(o->pack->name, p->pack->name) == 0)
 			return true;
 	return false;
 }
@@ -154,7 +163,7 @@ on_late(void *arg)
 	struct buf say = BUF_MAX(1024);
 
 	if (!p->append_open)
-		return; /* the lock's own deadline, or the wait's, will speak */
+		return; /* nothing is appended after the deadline: whatever is waited for, refuses */
 	for (size_t i = p->next_ref - p->in_record; i < p->next_ref; i++)
 		if (p->refs[i].in_record && !p->refs[i].done)
 			push_refuse_ref(&p->refs[i], "outcome unknown, push again");
@@ -235,7 +244,7 @@ choose_refs(struct push *p, struct record_ref *out, struct refset_change *change
 
 		if (r->why != NULL || r->done)
 			continue;
-		if (size > room)
+		if (size > room || n == RECORD_REFS_MAX)
 			break;
 		room -= size;
 		out[n].name = r->name;
@@ -358,7 +367,8 @@ on_applied(int rc, void *arg)
 	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
 
 	p->waits--;
-	if (rc != 0) {
+	/* Nothing is asked of the log so late that nobody would tell the client (on_late). */
+	if (rc != 0 || clock_boot_ns() > p->deadline_ns) {
 		refuse_open(p, "the primary is catching up; push again");
 		finish(p, NULL);
 		return;
@@ -499,11 +509,18 @@ void
 pushes_free(struct pushes **allp)
 {
 	struct pushes *all = *allp;
+	struct unlinking *u;
 
 	if (all == NULL)
 		return;
 	*allp = NULL;
 	push_hook_close(all);
+	while (!LIST_EMPTY(&all->list))
+		push_drop(LIST_FIRST(&all->list));
+	while ((u = LIST_FIRST(&all->unlinkings)) != NULL) {
+		LIST_REMOVE(u, next);
+		free(u);
+	}
 	repo_locks_free(&all->locks);
 	free(all);
 }

@@ -475,23 +475,28 @@ on_message(struct hook_conn *c, struct slice lines)
 	}
 }
 
-/* The hook hung up. */
-static void
-on_hang_up(struct hook_conn *c)
+static bool
+is_open(const struct pushes *all, const struct hook_conn *c)
 {
-	conn_free(c);
+	const struct hook_conn *o;
+
+	LIST_FOREACH (o, &all->conns, next)
+		if (o == c)
+			return true;
+	return false;
 }
 
 static void
 on_stream(struct stream *s, enum stream_event ev, void *arg)
 {
 	struct hook_conn *c = OBJ_FROM(arg, struct hook_conn, HOOK_CONN_MAGIC);
+	struct pushes *all = c->all;
 	struct pktline pkt;
 	struct buf lines;
 	ssize_t n = 0;
 
 	if (ev == STREAM_DEAD || (ev == STREAM_READABLE && stream_at_end(s))) {
-		on_hang_up(c);
+		conn_free(c); /* the hook hung up */
 		return;
 	}
 	if (ev != STREAM_READABLE)
@@ -514,10 +519,13 @@ on_stream(struct stream *s, enum stream_event ev, void *arg)
 		buf_init(&c->lines, MAX_LINES);
 		on_message(c, buf_slice(&lines));
 		buf_release(&lines);
+		/* An end that came with the message is told by no further event. */
+		if (is_open(all, c) && stream_at_end(c->stream))
+			conn_free(c);
 		return;
 	}
 	if (n < 0 || !buf_ok(&c->lines))
-		on_hang_up(c);
+		conn_free(c);
 }
 
 static void

@@ -53,6 +53,7 @@ struct push {
 	enum push_step (*step)(struct push *);
 	unsigned waits; /* callbacks that still hold this */
 	bool dead;      /* the exchange is over */
+	bool asked_create, load_failed;
 	struct err err;
 
 	struct body *body;
@@ -109,10 +110,11 @@ struct pushes {
 };
 
 /* push.c */
-bool push_came_back(
-	struct push *); /* after a callback: false: it was the last one of a dead push */
+/* After a callback; false: the push is answered, or dead and perhaps gone. */
+bool push_came_back(struct push *);
 void push_run(struct push *);
 void push_maybe_free(struct push *);
+void push_drop(struct push *); /* the node stops: nothing calls back any more, whatever was open */
 struct push *push_find(struct pushes *, struct slice id_text);
 
 /* push_hook.c */

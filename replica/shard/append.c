@@ -16,7 +16,7 @@ struct appended {
 	struct shards *all; /* lives longer than the log */
 	uint32_t shard;
 	uint8_t txn[16];
-	bool free_record;
+	bool free_record, claim;
 	enum commitlog_outcome outcome;
 	struct err err;
 };
@@ -35,14 +35,16 @@ on_loop(void *arg)
 	log_warn("-", "append", "shard=%" PRIu32 " outcome=%s why=%s", a->shard,
 		 a->outcome == COMMITLOG_NOT ? "not" : "unknown",
 		 log_value(err_text(&a->err), strlen(err_text(&a->err))));
+	/* One that may be lost for ever is followed by another with the same base: at most one of
+	 * them is valid (R2). */
+	if (a->claim)
+		s->claiming = false;
 	/* Only "certainly never sent" decides anything here; the rest is read (R5). */
 	if (a->outcome == COMMITLOG_NOT && fate_not_sent(&s->fates, a->txn, &tag)) {
 		struct append *ap = tag;
 
 		if (ap != NULL)
 			append_settle(s, &ap, SHARD_DEAD, 0, err_text(&a->err));
-		else
-			s->claiming = false;
 	}
 	free(a);
 }
@@ -63,7 +65,6 @@ static void
 fill_head(struct shard *s, struct record *r)
 {
 	memcpy(r->cluster, s->all->cluster, sizeof(r->cluster));
-	rnd_bytes(r->txn, sizeof(r->txn));
 	r->shard = s->index;
 	r->wall_ms = clock_wall_ms();
 	r->seen = s->state.next > 0 ? s->state.next - 1 : RECORD_SEEN_NONE;
@@ -79,6 +80,7 @@ ask(struct shard *s, const struct record *r, struct slice bytes, bool free_recor
 	a->all = s->all;
 	a->shard = s->index;
 	a->free_record = free_record;
+	a->claim = r->type == RECORD_CLAIM;
 	memcpy(a->txn, r->txn, sizeof(a->txn));
 	commitlog_append(s->all->opts.log, s->index, bytes, on_appended, a);
 }
@@ -92,6 +94,7 @@ append_reign(struct shard *s, struct record *r, struct append *tag, struct err *
 	int rc;
 
 	fill_head(s, r);
+	rnd_bytes(r->txn, sizeof(r->txn));
 	r->reign.node = s->all->self;
 	r->reign.boot = s->all->opts.boot;
 	r->reign.epoch = claim ? s->state.reign.epoch + 1 : s->lease.epoch;
@@ -115,6 +118,8 @@ append_free_record(struct shard *s, struct record *r)
 {
 	struct buf b = BUF_MAX(RECORD_MAX);
 
+	if (s->all->stopped)
+		return;
 	fill_head(s, r);
 	CHECK(record_encode(&b, r, NULL) == 0);
 	ask(s, r, buf_slice(&b), true);

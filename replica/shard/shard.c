@@ -7,6 +7,7 @@
 #include "gitproto/base/clock.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
+#include "gitproto/base/rnd.h"
 #include "replica/shard/shard_impl.h"
 
 #define TICK_MSEC 100
@@ -14,6 +15,7 @@
 #define RESOLVE_NS (1 * CLOCK_SEC)
 
 static void on_tick(void *);
+static void tell_changes(void *);
 
 struct shards *
 shards_new(const struct shards_opts *opts)
@@ -21,28 +23,42 @@ shards_new(const struct shards_opts *opts)
 	struct shards *all = MEM_NEW(struct shards);
 
 	all->opts = *opts;
+	loop_task_init(&all->changes, tell_changes, all);
 	all->tick = timer_new(opts->loop, on_tick, all);
 	timer_set(all->tick, TICK_MSEC);
 	return all;
 }
 
 static void
-forget(struct shard *s)
+on_stopped(const struct fate_entry *e, enum fate fate UNUSED, uint64_t offset UNUSED, void *arg)
 {
+	struct append *a = e->tag;
+
+	if (a != NULL)
+		append_settle(arg, &a, SHARD_UNKNOWN, 0, "the node stops");
+}
+
+/* Whoever is told may ask again at once: that is refused, so nothing comes back. */
+void
+shards_stop(struct shards *all)
+{
+	struct shard *s;
 	struct append *a;
 
-	shard_read_fail_all(s);
-	while ((a = TAILQ_FIRST(&s->committing)) != NULL) {
-		TAILQ_REMOVE(&s->committing, a, next);
-		append_settle(s, &a, SHARD_UNKNOWN, 0, "the node stops");
-	}
-	for (size_t i = 0; i < s->fates.n; i++) {
-		a = s->fates.e[s->fates.at + i].tag;
-		if (a != NULL)
+	all->stopped = true;
+	timer_stop(all->tick);
+	for (size_t i = 0; i < all->n; i++) {
+		s = all->list[i];
+		if (!s->halted)
+			err_set(&s->halt, ERR_UNAVAILABLE, "the node stops");
+		s->halted = true;
+		shard_read_fail_all(s);
+		while ((a = TAILQ_FIRST(&s->committing)) != NULL) {
+			TAILQ_REMOVE(&s->committing, a, next);
 			append_settle(s, &a, SHARD_UNKNOWN, 0, "the node stops");
+		}
+		fate_on_snapshot(&s->fates, on_stopped, s);
 	}
-	fate_release(&s->fates);
-	free(s);
 }
 
 void
@@ -53,8 +69,12 @@ shards_free(struct shards **allp)
 	if (all == NULL)
 		return;
 	*allp = NULL;
-	for (size_t i = 0; i < all->n; i++)
-		forget(all->list[i]);
+	shards_stop(all);
+	for (size_t i = 0; i < all->n; i++) {
+		fate_release(&all->list[i]->fates);
+		free(all->list[i]);
+	}
+	loop_task_revoke(all->opts.loop, &all->changes);
 	timer_free(&all->tick);
 	free(all->by_index);
 	free(all->list);
@@ -94,6 +114,7 @@ append_start(struct shard *s)
 	r.start.node = s->all->self;
 	r.start.number = s->all->opts.start;
 	memcpy(r.start.incarnation, s->all->opts.incarnation, sizeof(r.start.incarnation));
+	rnd_bytes(r.txn, sizeof(r.txn));
 	append_free_record(s, &r);
 }
 
@@ -153,7 +174,6 @@ tell_changes(void *arg)
 {
 	struct shards *all = arg;
 
-	all->change_posted = false;
 	for (size_t i = 0; i < all->n; i++)
 		if (all->list[i]->told) {
 			all->list[i]->told = false;
@@ -165,10 +185,7 @@ void
 shard_changed(struct shard *s)
 {
 	s->told = true;
-	if (s->all->change_posted)
-		return;
-	s->all->change_posted = true;
-	loop_defer(s->all->opts.loop, tell_changes, s->all);
+	loop_task_put(s->all->opts.loop, &s->all->changes);
 }
 
 /* --- reigns -------------------------------------------------------------------------------- */
@@ -295,20 +312,27 @@ shards_on_halt(struct shards *all, uint32_t index, const struct err *why)
 	if (s == NULL)
 		return;
 	s->halted = why != NULL;
-	if (why != NULL)
+	if (why != NULL) {
 		s->halt = *why;
+		/* What was not read or applied by now may be long in coming: others may serve. */
+		shard_read_fail_all(s);
+	}
 	shard_changed(s);
 	shard_try_claim(s);
 }
 
+/* The callbacks of shards before this one, and of its own reads, take time: each look has a sample
+ * of its own. */
 static void
-tick_shard(struct shard *s, uint64_t now)
+tick_shard(struct shard *s)
 {
-	uint64_t oldest = fate_oldest_ns(&s->fates);
+	uint64_t oldest, now;
 
-	shard_read_tick(s, now);
-	if (lease_is_primary(&s->lease) && oldest != 0 && now - oldest > RESOLVE_NS &&
-	    now - s->barrier_ns > RESOLVE_NS)
+	shard_read_tick(s, clock_boot_ns());
+	oldest = fate_oldest_ns(&s->fates);
+	now = clock_boot_ns();
+	if (lease_is_primary(&s->lease) && !lease_is_yielding(&s->lease) && !s->halted &&
+	    oldest != 0 && now - oldest > RESOLVE_NS && now - s->barrier_ns > RESOLVE_NS)
 		append_barrier(s);
 	shard_try_claim(s);
 }
@@ -317,10 +341,9 @@ static void
 on_tick(void *arg)
 {
 	struct shards *all = arg;
-	uint64_t now = clock_boot_ns();
 
 	for (size_t i = 0; i < all->n; i++)
-		tick_shard(all->list[i], now);
+		tick_shard(all->list[i]);
 	timer_set(all->tick, TICK_MSEC);
 }
 

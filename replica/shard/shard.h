@@ -42,7 +42,10 @@ struct shards_opts {
 	void *arg;
 };
 struct shards *shards_new(const struct shards_opts *);
-void shards_free(struct shards **); /* waiters are told ERR_UNAVAILABLE */
+/* Before the log is closed: whoever waits is told ERR_UNAVAILABLE, open appends are SHARD_UNKNOWN,
+ * and from here on nothing is appended and every call is answered so at once. */
+void shards_stop(struct shards *);
+void shards_free(struct shards **); /* after the log was closed; stops first */
 /* Who we are in the map; before that nothing claims. */
 void shards_set_self(struct shards *, uint32_t node, const uint8_t cluster[16]);
 /* A shard begins here with the state that the catalog has; idempotent. */
@@ -93,7 +96,7 @@ MUST_CHECK int shard_append(struct shard *, struct record *, shard_append_fn *, 
  * call returns. */
 typedef void shard_read_fn(int rc, uint64_t offset, void *arg);
 void shard_read_primary(struct shard *, shard_read_fn *, void *arg); /* ERR_WRONG_NODE if not */
-void shard_read_barrier(struct shard *, shard_read_fn *, void *arg);
+void shard_read_barrier(struct shard *, shard_read_fn *, void *arg); /* ERR_UNAVAILABLE: halted */
 
 /* done(0) once all records below target are applied and repo (may be NULL) misses no pack;
  * ERR_TIMEOUT at the deadline (clock_boot_ns).  May be answered before it returns. */

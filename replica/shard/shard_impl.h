@@ -66,11 +66,13 @@ struct shards {
 	struct shard **list; /* owned array of the n there are */
 	size_t n;
 	struct timer *tick;
-	bool change_posted;
+	struct loop_task changes; /* tells what changed at the end of the tick */
+	bool stopped;
 };
 
 /* append.c: fills the head, encodes, asks; tag goes to the fate list for reign records. */
 MUST_CHECK int append_reign(struct shard *, struct record *, struct append *tag, struct err *);
+/* Its txn is the caller's; the same may be appended again. */
 void append_free_record(struct shard *, struct record *);
 void append_barrier(struct shard *); /* of the reign; errors are retried by the tick */
 void append_settle(struct shard *, struct append **, enum shard_fate, uint64_t, const char *why);

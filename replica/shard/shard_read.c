@@ -6,6 +6,7 @@
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
 #include "gitproto/base/mem.h"
+#include "gitproto/base/rnd.h"
 #include "replica/shard/shard_impl.h"
 
 #define BARRIER_AGAIN_NS (1 * CLOCK_SEC) /* a free barrier not read back by then is sent anew */
@@ -89,20 +90,33 @@ shard_read_on_evidence(struct shard *s)
 		finish(&s->lease_waits, 0, position);
 }
 
+/* The one under way, once more if it was sent before: it may be lost, or only slow, and whichever
+ * copy is read first serves.  Nobody joins it then. */
 static void
-send_barrier(struct shard *s)
+ask_barrier(struct shard *s)
 {
 	struct record r = { .type = RECORD_BARRIER, .free = true };
 
-	TAILQ_CONCAT(&s->barrier_sent, &s->barrier_next, next);
+	memcpy(r.txn, s->barrier_txn, sizeof(r.txn));
 	s->barrier_sent_ns = clock_boot_ns();
 	append_free_record(s, &r);
-	memcpy(s->barrier_txn, r.txn, sizeof(s->barrier_txn));
+}
+
+static void
+send_barrier(struct shard *s)
+{
+	TAILQ_CONCAT(&s->barrier_sent, &s->barrier_next, next);
+	rnd_bytes(s->barrier_txn, sizeof(s->barrier_txn));
+	ask_barrier(s);
 }
 
 void
 shard_read_barrier(struct shard *s, shard_read_fn *done, void *arg)
 {
+	if (s->halted) { /* nothing is read that could answer it */
+		done(ERR_UNAVAILABLE, 0, arg);
+		return;
+	}
 	add(&s->barrier_next, done, arg);
 	if (s->barrier_sent_ns == 0)
 		send_barrier(s);
@@ -120,6 +134,13 @@ shard_read_on_free(struct shard *s, uint64_t offset, const uint8_t txn[16])
 	if (!TAILQ_EMPTY(&s->barrier_next))
 		send_barrier(s);
 	finish(&mine, 0, offset + 1);
+}
+
+/* Has a moment (0: never) been so long ago?  A fresh sample: callbacks may have taken their time. */
+static bool
+is_past(uint64_t ns, uint64_t age)
+{
+	return ns != 0 && clock_boot_ns() - ns > age;
 }
 
 static void
@@ -169,8 +190,13 @@ void
 shard_wait(struct shard *s, struct repo *repo, uint64_t target, uint64_t deadline_ns,
 	   shard_wait_fn *done, void *arg)
 {
-	struct apply_wait *w = MEM_NEW(struct apply_wait);
+	struct apply_wait *w;
 
+	if (s->all->stopped) {
+		done(ERR_UNAVAILABLE, arg);
+		return;
+	}
+	w = MEM_NEW(struct apply_wait);
 	w->repo = repo != NULL ? repo_ref(repo) : NULL;
 	w->target = target;
 	w->deadline_ns = deadline_ns;
@@ -219,14 +245,16 @@ shard_read_tick(struct shard *s, uint64_t now)
 		if (!TAILQ_EMPTY(&s->lease_waits))
 			want_evidence(s);
 	}
-	if (s->barrier_sent_ns != 0 && now - s->barrier_sent_ns > BARRIER_AGAIN_NS)
-		send_barrier(s); /* who joins it had asked before it was sent */
 	expire(&s->lease_waits, before);
 	expire(&s->barrier_sent, before);
 	expire(&s->barrier_next, before);
-	if (s->barrier_sent_ns != 0 && TAILQ_EMPTY(&s->barrier_sent) &&
-	    TAILQ_EMPTY(&s->barrier_next))
-		s->barrier_sent_ns = 0;
+	if (s->barrier_sent_ns != 0 && TAILQ_EMPTY(&s->barrier_sent)) {
+		s->barrier_sent_ns = 0; /* nobody waits for that one any more */
+		if (!TAILQ_EMPTY(&s->barrier_next))
+			send_barrier(s);
+	}
+	if (is_past(s->barrier_sent_ns, BARRIER_AGAIN_NS))
+		ask_barrier(s);
 	look_at_applies(s, now);
 }
 
