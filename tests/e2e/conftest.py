@@ -55,7 +55,7 @@ def end_cluster(c):
 @pytest.fixture(scope="session")
 def cluster(make_cluster):
     """The common cluster: three nodes, two routers, nothing is broken in it."""
-    return make_cluster("common", routers=2)
+    return make_cluster("common", routers=2, sets=["node.auto_create=no"])
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Reading, each way that git knows, in each protocol version, beside plain git http-backend."""
 import pytest
 
-from harness.table import compare
+from harness import rawhttp
+from harness.table import Side, compare, seed
 
 
 def clone(s):
@@ -122,8 +123,6 @@ def test_read(cluster, peer, tmp_path, new_name, operation, protocol):
 @pytest.mark.parametrize("service", ["git-upload-pack", "git-receive-pack"])
 def test_advertisement_is_gits_own(cluster, peer, git, tmp_path, new_name, service, protocol):
     """Byte for byte, but for what gitshard allows on top in the push advertisement: nothing."""
-    from harness import rawhttp
-    from harness.table import Side, seed
     repo, texts = new_name(), []
     for name, server in (("ours", cluster), ("plain", peer)):
         side = Side(server, repo, tmp_path / name, protocol)
@@ -140,10 +139,8 @@ def test_advertisement_is_gits_own(cluster, peer, git, tmp_path, new_name, servi
 @pytest.mark.parametrize("arguments", [
     [], ["peel"], ["symrefs"], ["peel", "symrefs", "unborn"],
     ["ref-prefix refs/heads/"], ["peel", "ref-prefix refs/tags/h", "ref-prefix HEAD", "symrefs"],
-    ["ref-prefix refs/nothing"], ["ref-prefix "], ["no such argument"]], ids=lambda a: "+".join(a) or "none")
+    ["ref-prefix refs/nothing"], ["ref-prefix "]], ids=lambda a: "+".join(a) or "none")
 def test_ls_refs_is_gits_own(cluster, peer, tmp_path, new_name, arguments):
-    from harness import rawhttp
-    from harness.table import Side, seed
     repo, answers = new_name(), []
     body = rawhttp.pkts("command=ls-refs\n", "agent=test\n", "object-format=sha1\n", rawhttp.DELIM,
                         *[a + "\n" for a in arguments], rawhttp.FLUSH)
@@ -154,3 +151,12 @@ def test_ls_refs_is_gits_own(cluster, peer, tmp_path, new_name, arguments):
             "Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"})
         answers.append((r.status, r.fields.get("content-type"), r.body))
     assert answers[0] == answers[1]
+
+
+def test_ls_refs_with_an_unknown_argument(cluster, new_name):
+    """Plain git dies and its client gets an empty 200; a sentence is better."""
+    url = cluster.create(new_name())
+    r = rawhttp.post(f"{url}/git-upload-pack", rawhttp.pkts(
+        "command=ls-refs\n", rawhttp.DELIM, "no such argument\n", rawhttp.FLUSH), {
+            "Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"})
+    assert r.status == 400 and "no such argument" in r.text

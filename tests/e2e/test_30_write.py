@@ -117,7 +117,6 @@ def file_for_folder(s):
     s("push", "origin", "main:refs/heads/a")
     s("push", "origin", ":refs/heads/a", "main:refs/heads/a/b")
     s("push", "origin", ":refs/heads/a/b", "main:refs/heads/a")
-    s("push", "--atomic", "origin", ":refs/heads/a", "main:refs/heads/a/b/c")
 
 
 def odd_names(s):
@@ -175,6 +174,19 @@ SEEDED = [new_branch, update, non_fast_forward, force_with_lease, delete, delete
 @pytest.mark.parametrize("operation", SEEDED + [first_into_empty], ids=lambda f: f.__name__)
 def test_write(cluster, peer, tmp_path, new_name, operation, protocol):
     compare(operation, cluster, peer, new_name(), tmp_path, protocol, seeded=operation in SEEDED)
+
+
+def test_atomic_file_for_folder(cluster, git, tmp_path, new_name):
+    """Deletes come first, also when atomic: plain git refuses this one."""
+    repo = new_name()
+    url = cluster.create(repo)
+    work = git.init(tmp_path / "w")
+    sha = git.commit(work)
+    git.run("push", "-q", url, "HEAD:refs/heads/a", cwd=work)
+    git.run("push", "-q", "--atomic", url, ":refs/heads/a", "HEAD:refs/heads/a/b", cwd=work)
+    assert cluster.dumps(repo)["refs"] == {"HEAD": "refs/heads/main", "refs/heads/a/b": sha}
+    git.run("push", "-q", "--atomic", url, "HEAD:refs/heads/a", ":refs/heads/a/b", cwd=work)
+    assert cluster.dumps(repo)["refs"] == {"HEAD": "refs/heads/main", "refs/heads/a": sha}
 
 
 def test_case_and_suffix(cluster, git, tmp_path, new_name):

@@ -174,7 +174,7 @@ class Cluster:
 
     def repo(self, name, repo):
         """A node's own words about a repository; None when it does not have it."""
-        status, text = self.http(name, "/v1/repos?" + urllib.parse.urlencode({"repo": repo}))
+        status, text = self.http(name, "/v1/repos?repo=" + repo.lower())
         found = json.loads(text).get("repos", []) if status == 200 else []
         return found[0] if found else None
 

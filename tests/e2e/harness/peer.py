@@ -11,7 +11,7 @@ EXEC = subprocess.run(["git", "--exec-path"], capture_output=True, text=True).st
 CONFIG = {"http.receivepack": "true", "uploadpack.allowFilter": "true",
           "receive.advertisePushOptions": "true", "receive.unpackLimit": "1",
           "transfer.fsckObjects": "true", "gc.auto": "0", "receive.autogc": "false",
-          "core.logAllRefUpdates": "false"}
+          "core.logAllRefUpdates": "false", "receive.denyDeleteCurrent": "refuse"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

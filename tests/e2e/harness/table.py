@@ -3,6 +3,7 @@
 An operation is a function of a Side: it runs git commands, whose codes and words are kept in order.
 What the two sides saw and what their repositories hold must be the same."""
 import pathlib
+import re
 
 from harness import gitrun
 
@@ -56,6 +57,43 @@ def seed(side):
     side.quiet("push", "-q", "URL", "main", "side", "light", "heavy")
 
 
+def same(what, ours, plain):
+    if ours != plain:
+        keys = [k for k in {**ours, **plain} if ours.get(k) != plain.get(k)]
+        raise AssertionError(f"{what} differ in {keys}:\ngitshard {ours}\nplain    {plain}")
+
+
+REASON = re.compile(r"^(!.*|.* ! \[remote rejected\].*|\s*! \[remote rejected\].*) \(([^()]*)\)$")
+OURS = "pre-receive hook declined"
+
+
+def told(text, other):
+    """Lines of what one side said, each ref's reason apart, so that one difference can be allowed:
+    gitshard refuses as much as it can in pre-receive, where the objects vanish with the refusal, and
+    says git's own sentence there.  It may say more than git, in lines of its own."""
+    lines = []
+    reasons = dict(m.groups() for line in other.splitlines() if (m := REASON.match(line)))
+    for line in text.splitlines():
+        m = REASON.match(line)
+        if m and OURS in (m[2], reasons.get(m[1])) and "remote: error: " in text:
+            line = m[1] + " (refused)"
+        lines.append(line)
+    return lines
+
+
+def same_stories(ours, plain):
+    """Step by step; the first that differs tells most."""
+    for n, (a, b) in enumerate(zip(ours, plain)):
+        out, err = told(a[2], b[2]), told(a[3], b[3])
+        missing = [line for line in told(b[3], a[3]) if line not in err]
+        more = [line for line in err if line not in told(b[3], a[3]) and not line.startswith("remote: error: ")]
+        if a[:2] != b[:2] or out != told(b[2], a[2]) or missing or more:
+            text = "\n".join(f"{side}: {rc}\n{out}\n{err}" for side, (_, rc, out, err) in
+                             (("gitshard", a), ("plain", b)))
+            raise AssertionError(f"step {n}, git {a[0]}\nmissing {missing}\nmore {more}\n{text}")
+    assert len(ours) == len(plain)
+
+
 def compare(operation, cluster, peer, repo, path, protocol, seeded=True):
     sides = []
     for name, server in (("gitshard", cluster), ("plain", peer)):
@@ -65,8 +103,8 @@ def compare(operation, cluster, peer, repo, path, protocol, seeded=True):
         operation(side)
         sides.append(side)
     ours, plain = sides
-    assert ours.story() == plain.story()
-    assert ours.clients() == plain.clients()
-    assert cluster.dumps(repo) == peer.dumps(repo)
+    same_stories(ours.story(), plain.story())
+    same("the user's folders", ours.clients(), plain.clients())
+    same("the repositories", cluster.dumps(repo), peer.dumps(repo))
     cluster.nothing_left(repo)
     return ours
