@@ -362,7 +362,8 @@ apply_records(uint32_t stream, const struct commitlog_record *records, size_t n,
 		i->offset = records[k].offset;
 		i->read_ns = now;
 		i->len = records[k].bytes.len;
-		memcpy(i->bytes, records[k].bytes.p, i->len);
+		if (i->len > 0)
+			memcpy(i->bytes, records[k].bytes.p, i->len);
 		pthread_mutex_lock(&a->lock);
 		while (a->queued > APPLY_QUEUE_BYTES && !a->stop)
 			pthread_cond_wait(&a->room, &a->lock);
