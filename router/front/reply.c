@@ -1,5 +1,7 @@
 #include "router/front/reply.h"
 
+#include "gitproto/pktline.h"
+
 #define PREFIX "gitshard: "
 
 static void
@@ -33,6 +35,29 @@ reply_method(struct http_xchg *x, const char *id, const char *allowed)
 
 	snprintf(text, sizeof(text), "this address takes %s requests only", allowed);
 	send(x, id, 405, allowed, text);
+}
+
+void
+reply_add_in_band(struct buf *out, enum service service, const char *text)
+{
+	if (service == SERVICE_RECEIVE_PACK)
+		pktline_addf(out, "\3" PREFIX "%s\n", text);
+	else
+		pktline_addf(out, "ERR " PREFIX "%s", text);
+}
+
+void
+reply_in_band(struct http_xchg *x, const char *id, enum service service, const char *text)
+{
+	struct http_head *extra = http_head_new();
+	struct buf body = BUF_MAX(4096);
+
+	reply_add_in_band(&body, service, text);
+	http_head_addf(extra, "gitshard-request", "%s", id);
+	http_head_addf(extra, "cache-control", "no-cache");
+	http_xchg_reply(x, 200, extra, service_type_result(service), buf_slice(&body));
+	buf_release(&body);
+	http_head_free(&extra);
 }
 
 size_t

@@ -7,6 +7,7 @@
 #define ROUTER_FRONT_REPLY_H
 
 #include "gitproto/net/http_server.h"
+#include "gitproto/service.h"
 
 #define REPLY_RETRY_AFTER 1 /* seconds */
 
@@ -14,6 +15,11 @@
 void reply_text(struct http_xchg *, const char *id, int status, const char *text);
 /* 405 that names the method which would do. */
 void reply_method(struct http_xchg *, const char *id, const char *allowed);
+/* For the POST of a fetch or push: git shows no body of an HTTP error there, so the words go where it
+ * looks for them: 200, and in the answer an ERR packet, or for a push band 3 (gitprotocol-pack(5)). */
+void reply_in_band(struct http_xchg *, const char *id, enum service, const char *text);
+/* The packet alone, for an answer whose head is out and of which nothing else was sent. */
+void reply_add_in_band(struct buf *, enum service, const char *text);
 /* Bytes of the body that reply_text sends. */
 size_t reply_size(const char *text);
 

@@ -132,7 +132,8 @@ on_close(void *arg)
 	loop_defer(r->env->loop, free, r);
 }
 
-/* An answer of our own.  The request is over but for on_close. */
+/* An answer of our own.  The request is over but for on_close.  status is what the log and the
+ * counters say; a fetch or push hears of our own troubles in band. */
 static enum step
 refuse(struct req *r, int status, const char *text)
 {
@@ -142,7 +143,10 @@ refuse(struct req *r, int status, const char *text)
 	r->status = status;
 	r->whole = true;
 	r->out = reply_size(text);
-	reply_text(r->x, r->id, status, text);
+	if (status >= 500 && (r->kind == FRONT_STATS_FETCH || r->kind == FRONT_STATS_PUSH))
+		reply_in_band(r->x, r->id, r->path.service, text);
+	else
+		reply_text(r->x, r->id, status, text);
 	return STEP_WAIT;
 }
 
@@ -477,6 +481,17 @@ keep_words(struct req *r, const struct http_head *h)
 		s.len > 0 ? ": " : "", SLICE_ARG(s));
 }
 
+/* A node's own refusal of a fetch's or push's POST: its words, where git shows them. */
+static enum step
+refuse_for_node(struct req *r, const struct http_head *h)
+{
+	char text[sizeof(r->why.text) + 64];
+
+	keep_words(r, h);
+	snprintf(text, sizeof(text), "%s", r->why.text);
+	return refuse(r, h->status, text);
+}
+
 static enum step
 try_again(struct req *r, enum retry_reason why)
 {
@@ -494,6 +509,8 @@ st_judge(struct req *r)
 	enum retry_reason why;
 
 	if (r->body == BODY_STREAMING || !retry_status(h->status, &why)) {
+		if (h->status >= 500 && r->body != BODY_NONE)
+			return refuse_for_node(r, h);
 		r->step = st_answer;
 		return STEP_NEXT;
 	}
@@ -534,6 +551,23 @@ st_lost(struct req *r)
 /* --- the answer on its way to the client --- */
 
 static void
+answer_lost(struct req *r)
+{
+	struct buf b = BUF_MAX(4096);
+
+	log_warn(r->id, "lost", "repo=%s node=%u status=%d why=%s", r->path.repo.path, r->node,
+		 r->status, stream_why(attempt_stream(&r->attempt)));
+	reply_add_in_band(&b, r->path.service,
+			  r->writes ? "the node that took this push was lost before it answered; "
+				      "push again: if the push was accepted, git says so"
+				    : "the node that served this was lost before it answered; try "
+				      "again");
+	stream_write(r->client, buf_slice(&b));
+	stream_end(r->client);
+	buf_release(&b);
+}
+
+static void
 on_down(enum relay_end how, void *arg)
 {
 	struct req *r = OBJ_FROM(arg, struct req, REQ_MAGIC);
@@ -541,7 +575,10 @@ on_down(enum relay_end how, void *arg)
 	if (how == RELAY_TO_DIED)
 		return; /* on_close follows */
 	r->whole = how == RELAY_DONE;
-	if (how == RELAY_FROM_DIED) {
+	if (how == RELAY_FROM_DIED && relay_bytes(r->down) == 0 && r->body != BODY_NONE) {
+		/* nothing was said yet: there is still room for words */
+		answer_lost(r);
+	} else if (how == RELAY_FROM_DIED) {
 		log_warn(r->id, "cut", "repo=%s node=%u status=%d why=%s", r->path.repo.path,
 			 r->node, r->status, stream_why(attempt_stream(&r->attempt)));
 		/* without its end: git must see that this is not all */
