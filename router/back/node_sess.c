@@ -58,8 +58,9 @@ judge(struct node_sess *n)
 	if (s == was)
 		return;
 	n->told = s;
-	log_info(n->tag, "node", "name=%s addr=%s state=%s was=%s", n->name, n->addr,
-		 health_word(s), health_word(was));
+	if (s == HEALTH_WELL || was == HEALTH_WELL)
+		log_info(n->tag, "node", "name=%s addr=%s state=%s", n->name, n->addr,
+			 health_word(s));
 	n->opts.on_state(n, s, n->opts.arg);
 	/* A lost connection ends its calls by itself. */
 	if (was == HEALTH_WELL && s == HEALTH_SILENT)

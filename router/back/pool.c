@@ -1,7 +1,9 @@
 #include "router/back/pool.h"
 
 #include "gitproto/base/hmap.h"
+#include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
+#include "gitproto/net/sock.h"
 
 struct entry {
 	uint32_t number;
@@ -72,6 +74,19 @@ on_idle(struct node_sess *n, void *arg)
 	LIST_REMOVE(r, link);
 	node_sess_free(&r->node);
 	free(r);
+}
+
+/* A map holds host:port; names are not resolved here. */
+static bool
+can_dial(const struct map_node *mn)
+{
+	struct sock_addr a;
+	struct err e = { 0 };
+
+	if (sock_parse(&a, mn->addr, &e) == 0)
+		return true;
+	log_error("-", "node", "name=%s cannot be reached: %s", mn->name, err_text(&e));
+	return false;
 }
 
 static void
@@ -163,7 +178,7 @@ pool_set_map(struct pool *p, const struct map *m)
 		if (!e->wanted)
 			retire(p, e);
 	for (uint32_t i = 0; i < m->nnodes; i++)
-		if (find(p, m->nodes[i].id) == NULL)
+		if (find(p, m->nodes[i].id) == NULL && can_dial(&m->nodes[i]))
 			add(p, &m->nodes[i]);
 	HASH_ITER (hh, p->nodes, e, next)
 		node_sess_map(e->node, m->version);

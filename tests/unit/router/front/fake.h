@@ -439,11 +439,10 @@ on_client_stream(struct stream *s, enum stream_event e, void *arg)
 		c->over = true;
 }
 
-UNUSED static void
-client_open(struct client *c, struct bed *b, const char *request)
+static void
+client_connect(struct client *c, struct loop *l, const char *addr, const char *request)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
-	const char *addr = front_addr(b->front);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	memset(c, 0, sizeof(*c));
@@ -451,11 +450,17 @@ client_open(struct client *c, struct bed *b, const char *request)
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	c->raw = BUF_MAX((size_t)128 * 1024 * 1024);
-	c->loop = b->loop;
+	c->loop = l;
 	c->fd = fd;
-	c->s = stream_open_fd(b->loop, fd, fd);
+	c->s = stream_open_fd(l, fd, fd);
 	stream_on(c->s, on_client_stream, c);
 	stream_write(c->s, slice_str(request));
+}
+
+UNUSED static void
+client_open(struct client *c, struct bed *b, const char *request)
+{
+	client_connect(c, b->loop, front_addr(b->front), request);
 }
 
 UNUSED static void
