@@ -179,11 +179,26 @@ explain_shard(struct buf *out, const struct map *m, uint32_t shard, const struct
 	out->p[out->len - 1] = '\n'; /* in the place of the last ';' */
 }
 
+/* The shards with trouble that have no primary, or the others; returns how many are listed by now. */
+static unsigned
+explain(struct buf *out, const struct status *s, bool read_only, unsigned listed)
+{
+	for (uint32_t i = 0; i < s->map->nshards && listed < LISTED; i++) {
+		const struct shard_view *v = &s->shards[i];
+
+		if (!is_wanting(v) || is_read_only(v) != read_only)
+			continue;
+		explain_shard(out, s->map, i, v);
+		listed++;
+	}
+	return listed;
+}
+
 static int
 print_status(const struct status *s, struct err *err)
 {
 	struct buf out = BUF_MAX(16 * 1024 * 1024);
-	unsigned wanting, read_only, listed = 0;
+	unsigned wanting, read_only, listed;
 	const char *word = verdict(s, &wanting, &read_only);
 	int rc;
 
@@ -192,12 +207,10 @@ print_status(const struct status *s, struct err *err)
 	buf_addf(&out, ", %u of %u shards are whole\n\n", s->map->nshards - wanting,
 		 s->map->nshards);
 	add_nodes(&out, s);
-	for (uint32_t i = 0; i < s->map->nshards && wanting > 0 && listed < LISTED; i++)
-		if (is_wanting(&s->shards[i])) {
-			if (listed++ == 0)
-				buf_add_byte(&out, '\n');
-			explain_shard(&out, s->map, i, &s->shards[i]);
-		}
+	if (wanting > 0)
+		buf_add_byte(&out, '\n');
+	listed = explain(&out, s, true, 0);
+	listed = explain(&out, s, false, listed);
 	if (wanting > listed)
 		buf_addf(&out, "and %u more; all of them: shardctl status -o json\n",
 			 wanting - listed);
