@@ -202,6 +202,7 @@ take(struct apply *a, struct apply_shard *s, struct apply_item *i, enum verdict 
 	struct apply_entry *e = &a->batch[a->n++];
 
 	memset(e, 0, sizeof(*e));
+	s->fresh = false;
 	a->batch_bytes += i->len;
 	verdict_advance(&s->state, i->offset, &i->record, v);
 	pthread_mutex_lock(&a->lock);
@@ -273,6 +274,12 @@ apply_batch_add(struct apply *a, struct apply_item *i)
 
 	if (s == NULL || !s->followed || s->halted || i->offset < s->state.next)
 		return drop(i);
+	/* What an earlier reader of the stream still hands over until it is stopped. */
+	if (s->fresh && i->offset > s->state.next) {
+		log_warn("-", "apply.ahead", "shard=%u offset=%llu wanted=%llu", s->shard,
+			 (unsigned long long)i->offset, (unsigned long long)s->state.next);
+		return drop(i);
+	}
 	if (i->offset > s->state.next)
 		rc = err_set(&err, ERR_BAD,
 			     "shard %u: record %llu was handed over, %llu is next: a bug", s->shard,

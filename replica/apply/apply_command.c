@@ -11,7 +11,7 @@ follow(struct apply *a, const struct apply_command *c)
 	struct apply_shard *s = apply_make_shard(a, c->shard);
 	struct err err;
 
-	s->followed = true;
+	s->followed = s->fresh = true;
 	s->halted = s->stuck = false;
 	if (s->state.next == 0) {
 		pthread_mutex_lock(&a->lock);

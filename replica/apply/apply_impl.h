@@ -107,6 +107,7 @@ struct apply_shard {
 	UT_hash_handle hh; /* by shard */
 	uint32_t shard;
 	bool followed, halted, stuck;
+	bool fresh; /* followed, and none of its records taken since */
 	bool in_batch;
 	STAILQ_ENTRY(apply_shard) touched;
 	struct verdict_state state; /* decided up to state.next */

@@ -72,12 +72,19 @@ test_gap(void **state)
 {
 	struct world *w = begin(OID_SHA1);
 	struct record b = { .type = RECORD_BARRIER };
+	uint64_t at;
 
 	(void)state;
 	world_log(w, &b);
 	b = (struct record){ .type = RECORD_BARRIER };
-	world_append(w, &b);
+	at = world_append(w, &b);
 	expect_halt(w, ERR_BAD, "is next");
+	/* followed again: what comes from the reader before is no gap */
+	apply_follow(w->apply, SHARD, cluster);
+	world_feed(w, at);
+	world_feed(w, at - 1);
+	WAIT_FOR(w, w->applied == w->next);
+	assert_int_equal(w->halts, 1);
 	world_free(w);
 }
 
