@@ -138,6 +138,20 @@ refuse_late(struct fetch *f)
 	return refuse(f);
 }
 
+/* What the client has seen elsewhere, it never sees older here ("SHARD:OFFSET" of an answer). */
+static uint64_t
+seen_before(const struct fetch *f)
+{
+	const char *after = http_head_get(http_xchg_request(f->xchg), "gitshard-after");
+	uint32_t shard;
+	uint64_t offset;
+
+	if (after == NULL || sscanf(after, "%" SCNu32 ":%" SCNu64, &shard, &offset) != 2 ||
+	    shard != shard_index(f->shard))
+		return 0;
+	return offset;
+}
+
 static void
 on_proof(int rc, uint64_t offset, void *arg)
 {
@@ -145,7 +159,7 @@ on_proof(int rc, uint64_t offset, void *arg)
 
 	if (!came_back(f))
 		return;
-	f->offset = offset;
+	f->offset = MAX(offset, seen_before(f));
 	if (rc == 0) {
 		f->step = st_applied;
 		run(f);

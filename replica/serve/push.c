@@ -285,6 +285,11 @@ st_admit(struct push *p)
 			"push again when its operator has made room");
 		return refuse(p);
 	}
+	if (!s->log_ok(s->log_arg)) {
+		err_set(&p->err, ERR_UNAVAILABLE,
+			"the commit log does not answer; nothing was changed, push again later");
+		return refuse(p);
+	}
 	if (child_running(s->children) >= s->max_children) {
 		err_set(&p->err, ERR_UNAVAILABLE,
 			"the storage node runs as many git processes as it may; push again");
