@@ -144,10 +144,10 @@ on_look(void *arg)
 	p->start_end = l->end;
 	shard_set_missing(s, apply_shard_missing(r->apply, l->shard));
 	shards_on_halt(r->shards, l->shard, NULL);
+	commitlog_unread(r->log, l->shard);
 	if (l->trust)
 		apply_trust(r->apply, l->shard, l->state.next);
 	apply_follow(r->apply, l->shard, r->serve.cluster);
-	commitlog_unread(r->log, l->shard);
 	commitlog_read(r->log, l->shard, l->state.next, on_records, on_trouble, r);
 	shard_set_log_end(s, l->end);
 	shard_set_preferred(s, p->preferred);
