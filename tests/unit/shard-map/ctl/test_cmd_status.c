@@ -1,0 +1,135 @@
+#include "shard-map/ctl/cmd_status.h"
+
+#include <jansson.h>
+
+#include "tests/unit/shard-map/ctl/ctl_run.h"
+
+#define HEAD                                                                              \
+	"{\"state\":\"ready\",\"map_version\":1,\"log\":{\"kind\":\"file\",\"ok\":true}," \
+	"\"shards\":["
+#define SHARD(n, role, epoch, primary, applied)                                              \
+	"{\"shard\":" #n ",\"role\":\"" role "\",\"epoch\":" #epoch ",\"primary\":" #primary \
+	",\"position\":9,\"applied\":" #applied ",\"missing_packs\":0,\"halted\":null}"
+
+static struct stub_answer leads[] = {
+	{ "GET /status", 200,
+	  HEAD SHARD(0, "primary", 3, 1, 9) "," SHARD(1, "primary", 3, 1, 9) "," SHARD(
+		  2, "follower", 1, 2, 8) "," SHARD(3, "follower", 1, 2, 9) "]}",
+	  0 },
+	{ NULL, 0, NULL, 0 }
+};
+static struct stub_answer follows[] = {
+	{ "GET /status", 200,
+	  HEAD SHARD(0, "follower", 3, 1, 9) "," SHARD(1, "follower", 3, 1, 9) "," SHARD(
+		  2, "primary", 1, 2, 9) "," SHARD(3, "primary", 1, 2, 9) "]}",
+	  0 },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void
+test_healthy(void **state)
+{
+	struct ctl_run r = { 0 };
+	json_t *o;
+
+	(void)state;
+	ctl_run_start(&r, leads, follows);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+	check_has(&r,
+		  "test is healthy: map version 1, 2 of 2 nodes answer, 4 of 4 shards are whole");
+	check_has(&r, "ready  1    ok   4       2        1\n");
+	assert_false(r.partial);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, true), 0);
+	o = json_loads(buf_str(&r.out), 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(o, "schema")), 1);
+	assert_string_equal(json_string_value(json_object_get(o, "verdict")), "healthy");
+	assert_int_equal(json_array_size(json_object_get(o, "shards")), CTL_RUN_SHARDS);
+	json_decref(o);
+	ctl_run_end(&r);
+}
+
+static void
+test_silent_node(void **state)
+{
+	struct stub_answer closed[] = { { "GET", 0, "", 0 }, { NULL, 0, NULL, 0 } };
+	struct ctl_run r = { 0 };
+
+	(void)state;
+	ctl_run_start(&r, leads, closed);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+	assert_true(r.partial);
+	check_has(&r, "without a primary on some shards: map version 1, 1 of 2 nodes answer");
+	check_has(&r, "no answer");
+	check_has(&r, "shard 2: its primary node2 gives no answer; 1 of 2 members answer\n");
+	/* What is worst stands first. */
+	assert_true(strstr(buf_str(&r.out), "shard 3:") < strstr(buf_str(&r.out), "shard 0:"));
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, true), 0);
+	check_has(&r, "\"answers\": false");
+	ctl_run_end(&r);
+}
+
+/* A deposed primary has not heard of the next epoch; a halted shard says why. */
+static void
+test_epochs(void **state)
+{
+	struct stub_answer old[] = {
+		{ "GET", 200,
+		  HEAD SHARD(0, "primary", 3, 1,
+			     9) ",{\"shard\":1,\"role\":\"halted\",\"epoch\":1,"
+				"\"primary\":2,\"position\":9,\"applied\":9,"
+				"\"missing_packs\":2,\"halted\":\"disk full\"}]}",
+		  0 },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct stub_answer new[] = { { "GET", 200, HEAD SHARD(0, "follower", 4, 2, 9) "]}", 0 },
+				     { NULL, 0, NULL, 0 } };
+	struct ctl_run r = { 0 };
+
+	(void)state;
+	ctl_run_start(&r, old, new);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+	check_has(&r, "shard 0: its primary node2 gives no answer\n");
+	check_has(&r, "1 members miss packs; halted on node1: disk full\n");
+	ctl_run_end(&r);
+}
+
+static void
+test_nonsense(void **state)
+{
+	static const char *const bodies[] = {
+		"{}",
+		"[]",
+		"5",
+		"{\"shards\":5}",
+		"{\"shards\":[1,null,[],\"x\",{}]}",
+		"{\"shards\":[{\"shard\":-1},{\"shard\":99},{\"shard\":\"0\",\"epoch\":[]}]}",
+		"{\"state\":7,\"log\":[],\"map_version\":\"x\",\"shards\":[{\"shard\":0,"
+		"\"role\":1,\"primary\":99999999999,\"halted\":5}]}",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(bodies); i++) {
+		struct stub_answer one[] = { { "GET", 200, bodies[i], 0 }, { NULL, 0, NULL, 0 } };
+		struct stub_answer two[] = { { "GET", 200, bodies[i], 0 }, { NULL, 0, NULL, 0 } };
+		struct ctl_run r = { 0 };
+
+		ctl_run_start(&r, one, two);
+		assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+		check_has(&r, "node2");
+		assert_int_equal(ctl_run(&r, cmd_status, NULL, true), 0);
+		ctl_run_end(&r);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_healthy),
+		cmocka_unit_test(test_silent_node),
+		cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_nonsense),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
