@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gitproto/base/buf.h"
+#include "gitproto/pktline.h"
 #include "replica/hook/chain.h"
 #include "replica/hook/hook_wire.h"
 
@@ -49,7 +50,7 @@ greet(struct buf *out, const char *what)
 	if (fd < 0)
 		fprintf(stderr, "error: the storage agent does not answer (%s); push again\n",
 			strerror(errno));
-	hook_wire_addf(out, "%s %s", what, push);
+	pktline_addf(out, "%s %s", what, push);
 	return fd;
 }
 
@@ -188,7 +189,7 @@ judge_refs(struct slice commands, struct buf *out)
 			}
 		}
 		if (why != NULL)
-			hook_wire_addf(out, "ng %s %s", ref, why);
+			pktline_addf(out, "ng %s %s", ref, why);
 		free(line);
 	}
 }
@@ -208,24 +209,24 @@ pre_receive(void)
 		goto out;
 	read_stdin(&in);
 	if (quarantine != NULL)
-		hook_wire_addf(&out, "quarantine %s", quarantine);
+		pktline_addf(&out, "quarantine %s", quarantine);
 	for (rest = buf_slice(&in); rest.len > 0;) {
 		struct slice l = slice_cut(&rest, '\n');
 
-		hook_wire_addf(&out, "command %.*s", SLICE_ARG(l));
+		pktline_addf(&out, "command %.*s", SLICE_ARG(l));
 	}
-	hook_wire_flush(&out);
+	pktline_add_flush(&out);
 	ok = buf_ok(&in) && hook_wire_send(fd, &out) && allowed(fd, &line);
 	if (!ok)
 		goto out;
 	chain_clean_env();
 	if (chain_run(argv, buf_slice(&in)) != 0) {
-		hook_wire_addf(&out, "declined");
+		pktline_addf(&out, "declined");
 		ok = false;
 	} else {
 		judge_refs(buf_slice(&in), &out);
 	}
-	hook_wire_flush(&out);
+	pktline_add_flush(&out);
 	ok = hook_wire_send(fd, &out) && ok && allowed(fd, &line);
 out:
 	buf_release(&in);
@@ -242,7 +243,7 @@ take_lines(const char *word, struct buf *out, struct buf *refs)
 	enum hook_wire_kind kind;
 
 	while ((kind = hook_wire_read(STDIN_FILENO, &line)) == HOOK_WIRE_LINE) {
-		hook_wire_addf(out, "%s %s", word, buf_str(&line));
+		pktline_addf(out, "%s %s", word, buf_str(&line));
 		if (refs != NULL && line.len > 0) {
 			const char *ref = strrchr(buf_str(&line), ' ');
 
@@ -261,7 +262,7 @@ answer_unknown(struct buf *answer, struct slice refs)
 	while (refs.len > 0) {
 		struct slice ref = slice_cut(&refs, '\n');
 
-		hook_wire_addf(answer, "ng %.*s outcome unknown, push again", SLICE_ARG(ref));
+		pktline_addf(answer, "ng %.*s outcome unknown, push again", SLICE_ARG(ref));
 	}
 }
 
@@ -275,7 +276,7 @@ relay_answers(int fd, struct buf *answer)
 		if (strncmp(buf_str(&line), "say ", 4) == 0)
 			fprintf(stderr, "error: %s\n", buf_str(&line) + 4);
 		else
-			hook_wire_addf(answer, "%s", buf_str(&line));
+			pktline_addf(answer, "%s", buf_str(&line));
 	}
 	buf_release(&line);
 	return kind == HOOK_WIRE_FLUSH;
@@ -293,9 +294,9 @@ greet_git(struct buf *line, struct buf *answer, bool *options)
 	atomic = memmem(line->p, line->len, "atomic", 6) != NULL;
 	if (hook_wire_read(STDIN_FILENO, line) != HOOK_WIRE_FLUSH)
 		return false;
-	hook_wire_addf(answer, "version=1%c%s%s", 0, *options ? "push-options " : "",
-		       atomic ? "atomic" : "");
-	hook_wire_flush(answer);
+	pktline_addf(answer, "version=1%c%s%s", 0, *options ? "push-options " : "",
+		     atomic ? "atomic" : "");
+	pktline_add_flush(answer);
 	return hook_wire_send(STDOUT_FILENO, answer);
 }
 
@@ -312,14 +313,14 @@ proc_receive(void)
 	fd = greet(&out, "proc-receive");
 	if (!take_lines("command", &out, &refs) || (options && !take_lines("option", &out, NULL)))
 		goto out;
-	hook_wire_flush(&out);
+	pktline_add_flush(&out);
 	told = fd >= 0 && hook_wire_send(fd, &out);
 	if (!told || !relay_answers(fd, &answer)) {
 		fprintf(stderr,
 			"error: the storage agent went away; outcome unknown, push again\n");
 		answer_unknown(&answer, buf_slice(&refs));
 	}
-	hook_wire_flush(&answer);
+	pktline_add_flush(&answer);
 	ok = hook_wire_send(STDOUT_FILENO, &answer);
 out:
 	buf_release(&line);

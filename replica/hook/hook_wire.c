@@ -1,12 +1,9 @@
 #include "replica/hook/hook_wire.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "gitproto/pktline.h"
 
 static bool
 read_whole(int fd, uint8_t *p, size_t n)
@@ -46,30 +43,6 @@ hook_wire_read(int fd, struct buf *line)
 	if (line->len > 0 && line->p[line->len - 1] == '\n')
 		line->p[--line->len] = '\0';
 	return HOOK_WIRE_LINE;
-}
-
-void
-hook_wire_addf(struct buf *out, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (n < 0) {
-		out->failed = true;
-		return;
-	}
-	pktline_add(out, slice_of(text, (size_t)n));
-	free(text);
-}
-
-void
-hook_wire_flush(struct buf *out)
-{
-	pktline_add_flush(out);
 }
 
 bool

@@ -26,8 +26,6 @@ enum hook_wire_kind { HOOK_WIRE_LINE, HOOK_WIRE_FLUSH, HOOK_WIRE_END };
 /* The next packet of fd; its content replaces *line, one LF at the end dropped.  END: end of file,
  * an error, or no pkt-line. */
 enum hook_wire_kind hook_wire_read(int fd, struct buf *line);
-void hook_wire_addf(struct buf *out, const char *fmt, ...) PRINTF_LIKE(2, 3); /* one packet */
-void hook_wire_flush(struct buf *out);
 MUST_CHECK bool hook_wire_send(int fd, struct buf *out); /* writes all and empties it */
 MUST_CHECK int hook_wire_connect(const char *path);      /* -1: errno */
 
