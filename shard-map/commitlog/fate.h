@@ -39,8 +39,8 @@ typedef void fate_fn(const struct fate_entry *, enum fate, uint64_t offset, void
 void fate_init(struct fate_list *);
 void fate_release(struct fate_list *);
 /* Before the append call.  seq rises within an epoch.  ERR_UNAVAILABLE: FATE_MAX are open. */
-MUST_CHECK int
-fate_asked(struct fate_list *, const struct record *, uint64_t now_ns, void *tag, struct err *);
+MUST_CHECK int fate_asked(struct fate_list *, const struct record *, uint64_t now_ns, void *tag,
+			  struct err *);
 /* The append was certainly never sent (COMMITLOG_NOT): forgets it; false when it is not open. */
 bool fate_not_sent(struct fate_list *, const uint8_t txn[RECORD_ID], void **tag);
 /* A record was read; self is this boot: (node, boot), its epoch is not looked at. */

@@ -77,8 +77,8 @@ struct lease_claim {
 /* 0 and the base to put into the claim; ERR_REFUSED: not a voter, or primary already;
  * ERR_UNAVAILABLE: not yet, *wait_ns (may be NULL) tells how long at least, 0 when no time
  * helps. */
-MUST_CHECK int
-lease_may_claim(const struct lease *, const struct verdict_state *, const struct lease_claim *,
-		uint64_t now_ns, uint64_t *base, uint64_t *wait_ns, struct err *why);
+MUST_CHECK int lease_may_claim(const struct lease *, const struct verdict_state *,
+			       const struct lease_claim *, uint64_t now_ns, uint64_t *base,
+			       uint64_t *wait_ns, struct err *why);
 
 #endif

@@ -31,8 +31,8 @@ void runhash_add(struct runhash *, struct slice bytes);
 /* Puts back what was stored: the hash after offset (== next, or any when none is kept). */
 void runhash_load(struct runhash *, uint64_t offset, const uint8_t hash[RECORD_HASH]);
 /* The hash after offset is claimed to be `hash`. */
-enum runhash_answer
-runhash_check(const struct runhash *, uint64_t offset, const uint8_t hash[RECORD_HASH]);
+enum runhash_answer runhash_check(const struct runhash *, uint64_t offset,
+				  const uint8_t hash[RECORD_HASH]);
 /* What the record says its writer had seen (RECORD_SEEN_NONE: same). */
 enum runhash_answer runhash_check_record(const struct runhash *, const struct record *);
 /* Borrowed, until the next add; NULL when not kept. */

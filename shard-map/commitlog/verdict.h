@@ -86,8 +86,8 @@ void verdict_advance(struct verdict_state *, uint64_t offset, const struct recor
 MUST_CHECK int verdict_content(const struct verdict_state *, const struct record *,
 			       const struct verdict_content *, struct err *why);
 
-bool
-verdict_is_voter(const struct verdict_state *, uint32_t node, const uint8_t incarnation[RECORD_ID]);
+bool verdict_is_voter(const struct verdict_state *, uint32_t node,
+		      const uint8_t incarnation[RECORD_ID]);
 bool verdict_is_member(const struct verdict_state *, uint32_t node,
 		       const uint8_t incarnation[RECORD_ID]);
 /* Voters that make "a majority, and at least 2" of n; 1 in a single config. */
