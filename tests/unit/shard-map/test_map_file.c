@@ -212,7 +212,9 @@ test_refused(void **state)
 static void
 test_limits(void **state)
 {
-	const struct map *m = first_map(4096, 200, 64), *back = NULL;
+	struct map_node node[3] = { make_node(60001, 1, 0), make_node(60002, 1, 0),
+				    make_node(60003, 1, 0) };
+	const struct map *empty = empty_map(65536), *m = place(empty, node, 3, 3), *back = NULL;
 	struct buf text = BUF_MAX(2 * MAP_FILE_MAX);
 	char *big = mem_alloc(MAP_FILE_MAX + 1);
 	struct err err;
@@ -224,6 +226,7 @@ test_limits(void **state)
 	assert_int_equal(map_file_load(&back, "/nonexistent/map", &err), ERR_NOT_FOUND);
 	free(big);
 	buf_release(&text);
+	map_unref(&empty);
 	map_unref(&m);
 }
 
