@@ -77,8 +77,10 @@ UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null)
 UNIT_BIN := $(patsubst %.c,$(O)/%,$(UNIT_SRC))
 TEST_SRC := $(wildcard tests/lib/*.c)
 
+# The test's own program comes first: router and replica each have their shards_new.
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(call obj,$(TEST_SRC)) $(LIBS)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		$(filter $(O)/lib$(firstword $(subst /, ,$*)).a,$(LIBS)) $(LIBS) -lcmocka $(LDLIBS)
 
 unit-bin: $(UNIT_BIN)
 unit:
