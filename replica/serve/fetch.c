@@ -244,8 +244,8 @@ empty_receive(struct fetch *f)
 {
 	struct reflist none = { .head_target = "refs/heads/main", .format = OID_SHA1 };
 	struct advert_opts o = { .service = SERVICE_RECEIVE_PACK,
-				 .version = f->version,
-				 .http = true,
+				 .version = version_spoken(SERVICE_RECEIVE_PACK, f->version),
+				 .http = f->version != VERSION_2,
 				 .caps = slice_str(f->serve->caps->format[OID_SHA1].receive) };
 	struct http_head *head = http_head_new();
 	struct buf b = BUF_MAX(65536);
@@ -349,7 +349,8 @@ write_advert(struct fetch *f, const struct reflist *list, struct buf *out)
 	const struct capline *c = &f->serve->caps->format[list->format];
 	struct advert_opts o = { .service = f->path.service,
 				 .version = version_spoken(f->path.service, f->version),
-				 .http = true,
+				 /* http-backend goes by what is asked for, for receive-pack too */
+				 .http = f->version != VERSION_2,
 				 .caps_when_empty = c->caps_when_empty };
 
 	o.caps = slice_str(f->path.service == SERVICE_RECEIVE_PACK ? c->receive
