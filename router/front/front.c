@@ -36,6 +36,7 @@ front_new(struct front **out, const struct front_opts *o, struct err *err)
 		.admit = o->admit,
 		.stats = o->stats,
 		.retry_msec = o->retry_msec,
+		.stall_msec = o->stall_msec,
 	};
 	rc = http_server_new(&f->server, o->loop, &so, err);
 	if (rc < 0) {

@@ -4,8 +4,8 @@
 
 #define PREFIX "gitshard: "
 
-static void
-send(struct http_xchg *x, const char *id, int status, const char *allow, const char *text)
+void
+reply_text(struct http_xchg *x, const char *id, int status, const char *allow, const char *text)
 {
 	struct http_head *extra = http_head_new();
 	struct buf body = BUF_MAX(4096);
@@ -20,21 +20,6 @@ send(struct http_xchg *x, const char *id, int status, const char *allow, const c
 	http_xchg_reply(x, status, extra, "text/plain; charset=utf-8", buf_slice(&body));
 	buf_release(&body);
 	http_head_free(&extra);
-}
-
-void
-reply_text(struct http_xchg *x, const char *id, int status, const char *text)
-{
-	send(x, id, status, NULL, text);
-}
-
-void
-reply_method(struct http_xchg *x, const char *id, const char *allowed)
-{
-	char text[80];
-
-	snprintf(text, sizeof(text), "this address takes %s requests only", allowed);
-	send(x, id, 405, allowed, text);
 }
 
 void

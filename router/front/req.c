@@ -1,7 +1,6 @@
 #include "router/front/req.h"
 
 #include <inttypes.h>
-#include <strings.h>
 
 #include "gitproto/base/clock.h"
 #include "gitproto/base/log.h"
@@ -10,6 +9,7 @@
 #include "gitproto/net/relay.h"
 #include "router/back/retry.h"
 #include "router/front/attempt.h"
+#include "router/front/door.h"
 #include "router/front/forward.h"
 #include "router/front/reply.h"
 #include "router/route/read_pick.h"
@@ -33,10 +33,7 @@ struct req {
 	struct stream *client; /* borrowed from x */
 	char id[17];
 	uint64_t began;
-	enum front_stats_kind kind;
-	struct smart_path path;
-	bool routable; /* path is filled */
-	bool writes;
+	struct door door; /* what the client asks for */
 	bool admitted;
 	uint64_t sticky;
 	uint32_t shard;
@@ -47,7 +44,9 @@ struct req {
 	unsigned asked;           /* nodes, in all rounds */
 	uint32_t node;            /* the last one that was asked */
 	struct err why;           /* the last attempt came to nothing */
-	struct timer *timer;      /* owned; NULL until it is needed */
+	struct timer *timer;      /* owned; of a wait, or of progress while a node is asked */
+	uint64_t moved;           /* bytes at the last look at the progress */
+	unsigned still;           /* looks without any */
 	struct shards_waiter news;
 
 	enum body body;
@@ -60,9 +59,8 @@ struct req {
 	uint64_t in, out;   /* bytes of bodies */
 };
 
-static enum step st_parse(struct req *);
-static enum step st_admit(struct req *);
 static enum step st_check(struct req *);
+static enum step st_admit(struct req *);
 static enum step st_hold(struct req *);
 static enum step st_pick(struct req *);
 static enum step st_ask(struct req *, struct node_sess *);
@@ -71,6 +69,7 @@ static enum step st_send_body(struct req *);
 static enum step st_judge(struct req *);
 static enum step st_lost(struct req *);
 static enum step st_answer(struct req *);
+static void on_down(enum relay_end, void *);
 
 static void
 req_run(struct req *r) /* every callback that resumes a request ends here */
@@ -97,16 +96,19 @@ write_account(const struct req *r, bool gone)
 {
 	uint64_t usec = (clock_boot_ns() - r->began) / 1000;
 	const struct http_head *h = http_xchg_request(r->x);
-	const char *repo = r->routable ? r->path.repo.path : "-";
+	const char *repo = r->door.named ? r->door.path.repo.path : "-";
+	char shard[16] = "-";
 	const char *end = r->whole && !gone ? "ok" : r->status == 0 ? "gone" : "cut";
 
-	front_stats_done(r->env->stats, r->kind, r->status, end[0] == 'c', usec);
+	if (r->asked > 0)
+		snprintf(shard, sizeof(shard), "%u", r->shard);
+	front_stats_done(r->env->stats, r->door.kind, r->status, end[0] == 'c', usec);
 	stats_add(r->env->stats, FRONT_STATS_BYTES, 0, r->in);
 	stats_add(r->env->stats, FRONT_STATS_BYTES, 1, r->out);
 	log_info(r->id, "request",
-		 "peer=%s method=%s kind=%s repo=%s shard=%u node=%u status=%d in=%" PRIu64
+		 "peer=%s method=%s kind=%s repo=%s shard=%s node=%u status=%d in=%" PRIu64
 		 " out=%" PRIu64 " ms=%" PRIu64 ".%03u retries=%u end=%s",
-		 http_xchg_peer(r->x), h->method, front_stats_kind_word(r->kind), repo, r->shard,
+		 http_xchg_peer(r->x), h->method, front_stats_kind_word(r->door.kind), repo, shard,
 		 r->node, r->status, r->in, r->out, usec / 1000, (unsigned)(usec % 1000),
 		 r->asked > 0 ? r->asked - 1 : 0, end);
 }
@@ -139,92 +141,30 @@ refuse(struct req *r, int status, const char *text)
 {
 	stop_relays(r);
 	attempt_end(&r->attempt);
+	if (r->timer != NULL)
+		timer_stop(r->timer);
+	shards_unwait(&r->news);
 	stream_on(r->client, NULL, NULL);
 	r->status = status;
 	r->whole = true;
 	r->out = reply_size(text);
-	if (status >= 500 && (r->kind == FRONT_STATS_FETCH || r->kind == FRONT_STATS_PUSH))
-		reply_in_band(r->x, r->id, r->path.service, text);
+	if (status >= 500 &&
+	    (r->door.kind == FRONT_STATS_FETCH || r->door.kind == FRONT_STATS_PUSH))
+		reply_in_band(r->x, r->id, r->door.path.service, text);
 	else
-		reply_text(r->x, r->id, status, text);
+		reply_text(r->x, r->id, status, r->door.allow, text);
 	return STEP_WAIT;
 }
 
 /* --- from the head to the shard --- */
 
-static enum front_stats_kind
-kind_of(const struct smart_path *p)
-{
-	if (p->endpoint == SMART_PATH_INFO_REFS && p->service == SERVICE_UPLOAD_PACK)
-		return FRONT_STATS_ADVERTISE_FETCH;
-	if (p->endpoint == SMART_PATH_INFO_REFS && p->service == SERVICE_RECEIVE_PACK)
-		return FRONT_STATS_ADVERTISE_PUSH;
-	if (p->endpoint == SMART_PATH_UPLOAD_PACK)
-		return FRONT_STATS_FETCH;
-	return p->endpoint == SMART_PATH_RECEIVE_PACK ? FRONT_STATS_PUSH : FRONT_STATS_OTHER;
-}
-
-static enum step
-st_parse(struct req *r)
-{
-	const char *target = http_xchg_request(r->x)->target;
-	struct slice path = slice_str(target), query;
-	struct err e;
-
-	query = path;
-	path = slice_cut(&query, '?');
-	if (slice_eq_str(path, "/"))
-		return refuse(r, 404,
-			      "this is a git server; repositories are at /OWNER/NAME.git, clone "
-			      "one with git");
-	if (smart_path_parse(&r->path, slice_str(target), SLICE_NONE, &e) < 0)
-		return refuse(r, e.code == ERR_BAD ? 400 : err_http_status(e.code), err_text(&e));
-	r->routable = true;
-	r->kind = kind_of(&r->path);
-	r->writes = service_writes(r->path.service);
-	r->step = st_check;
-	return STEP_NEXT;
-}
-
-/* The type and the encoding that a service's request must have (git-facts: exact, else 415). */
-static const char *
-wrong_body(const struct req *r)
-{
-	const struct http_head *h = http_xchg_request(r->x);
-	const char *type = http_head_get(h, "content-type");
-	const char *coding = http_head_get(h, "content-encoding");
-
-	if (type == NULL || strcmp(type, service_type_request(r->path.service)) != 0)
-		return "the content-type of this request is not the one of a git client";
-	if (coding != NULL && strcasecmp(coding, "gzip") != 0 &&
-	    strcasecmp(coding, "x-gzip") != 0 && strcasecmp(coding, "identity") != 0)
-		return "of the content-encodings only gzip is understood";
-	return NULL;
-}
-
 static enum step
 st_check(struct req *r)
 {
-	const char *method = http_xchg_request(r->x)->method;
-	bool advert = r->path.endpoint == SMART_PATH_INFO_REFS;
-	const char *want = advert ? "GET" : "POST", *wrong;
+	int status = door_check(&r->door, http_xchg_request(r->x));
 
-	if (r->kind == FRONT_STATS_OTHER && r->path.service == SERVICE_NONE)
-		return refuse(r, 403,
-			      "the dumb HTTP protocol is not spoken here; use git 1.6.6 or later");
-	if (r->kind == FRONT_STATS_OTHER)
-		return refuse(r, 403,
-			      "archives are not served here; clone the repository and run "
-			      "git archive");
-	if (strcmp(method, want) != 0) {
-		r->status = 405;
-		r->whole = true;
-		reply_method(r->x, r->id, want);
-		return STEP_WAIT;
-	}
-	wrong = advert ? NULL : wrong_body(r);
-	if (wrong != NULL)
-		return refuse(r, 415, wrong);
+	if (status != 0)
+		return refuse(r, status, err_text(&r->door.why));
 	r->step = st_admit;
 	return STEP_NEXT;
 }
@@ -242,12 +182,12 @@ st_admit(struct req *r)
 	stats_move(r->env->stats, FRONT_STATS_ACTIVE, 0, 1);
 	if (route_map_version(r->env->route) == 0)
 		return refuse(r, 503, "no map of the cluster is known here yet; try again");
-	r->sticky = read_pick_sticky(host, slice_str(r->path.repo.path));
+	r->sticky = read_pick_sticky(host, slice_str(r->door.path.repo.path));
 	r->step = st_pick;
-	if (r->path.endpoint == SMART_PATH_INFO_REFS)
+	if (!r->door.has_body)
 		return STEP_NEXT;
 	r->body = BODY_HELD;
-	if (!r->writes)
+	if (!r->door.writes)
 		r->step = st_hold;
 	return STEP_NEXT;
 }
@@ -301,10 +241,10 @@ give_up(struct req *r)
 	char text[640];
 
 	snprintf(text, sizeof(text),
-		 r->writes ? "the primary of this repository could not be reached in %" PRIu64
-			     " s (%s); nothing was changed, push again"
-			   : "no replica of this repository could serve this in %" PRIu64
-			     " s (%s); try again",
+		 r->door.writes ? "the primary of this repository could not be reached in %" PRIu64
+				  " s (%s); nothing was changed, push again"
+				: "no replica of this repository could serve this in %" PRIu64
+				  " s (%s); try again",
 		 (r->env->retry_msec + 500) / 1000,
 		 r->why.text[0] != '\0' ? r->why.text : "nobody is there to be asked");
 	return refuse(r, 503, text);
@@ -316,11 +256,11 @@ st_pick(struct req *r)
 	struct node_sess *n;
 
 	/* each time anew: the map may have changed */
-	r->shard = route_shard(r->env->route, slice_str(r->path.repo.path));
+	r->shard = route_shard(r->env->route, slice_str(r->door.path.repo.path));
 	if (r->asked + r->round > 0 && is_late(r))
 		return give_up(r);
-	n = r->writes ? route_write(r->env->route, r->shard, &r->tried)
-		      : route_read(r->env->route, r->shard, r->sticky, rnd_u64(), &r->tried);
+	n = r->door.writes ? route_write(r->env->route, r->shard, &r->tried)
+			   : route_read(r->env->route, r->shard, r->sticky, rnd_u64(), &r->tried);
 	if (n != NULL)
 		return st_ask(r, n);
 	r->step = st_wait;
@@ -336,10 +276,25 @@ wake(struct req *r)
 	req_run(r);
 }
 
+static void watch(struct req *);
+
 static void
 on_timer(void *arg)
 {
-	wake(OBJ_FROM(arg, struct req, REQ_MAGIC));
+	struct req *r = OBJ_FROM(arg, struct req, REQ_MAGIC);
+
+	if (attempt_runs(&r->attempt))
+		watch(r);
+	else
+		wake(r);
+}
+
+static void
+set_timer(struct req *r, uint64_t msec)
+{
+	if (r->timer == NULL)
+		r->timer = timer_new(r->env->loop, on_timer, r);
+	timer_set(r->timer, msec);
 }
 
 static void
@@ -356,12 +311,10 @@ st_wait(struct req *r)
 		stats_add(r->env->stats, FRONT_STATS_RETRIES, RETRY_NO_NODE, 1);
 	r->tried.n = 0;
 	r->round++;
-	if (r->timer == NULL)
-		r->timer = timer_new(r->env->loop, on_timer, r);
-	timer_set(r->timer, retry_wait_msec(r->round, rnd_u64()));
+	set_timer(r, retry_wait_msec(r->round, rnd_u64()));
 	r->news.fn = on_news;
 	r->news.arg = r;
-	if (r->writes)
+	if (r->door.writes)
 		shards_wait(route_shards(r->env->route), r->shard, &r->news);
 	return STEP_WAIT;
 }
@@ -374,7 +327,7 @@ on_attempt(enum attempt_event e, void *arg)
 	switch (e) {
 	case ATTEMPT_CONTINUE:
 		/* a fetch's body did not wait for it */
-		if (!r->writes || r->body != BODY_HELD)
+		if (!r->door.writes || r->body != BODY_HELD)
 			return;
 		r->step = st_send_body;
 		break;
@@ -400,7 +353,7 @@ static enum step
 st_ask(struct req *r, struct node_sess *n)
 {
 	struct forward f = {
-		.path = &r->path,
+		.path = &r->door.path,
 		.from = http_xchg_request(r->x),
 		.peer = http_xchg_peer(r->x),
 		.id = r->id,
@@ -417,10 +370,12 @@ st_ask(struct req *r, struct node_sess *n)
 	r->asked++;
 	route_tried_add(&r->tried, r->node);
 	attempt_begin(&r->attempt, n, h, r->body != BODY_NONE, on_attempt, r);
+	r->still = 0;
+	set_timer(r, MAX(r->env->stall_msec / 2, (uint64_t)1));
 	http_head_free(&h);
-	log_debug(r->id, "ask", "repo=%s shard=%u node=%u epoch=%" PRIu64, r->path.repo.path,
+	log_debug(r->id, "ask", "repo=%s shard=%u node=%u epoch=%" PRIu64, r->door.path.repo.path,
 		  r->shard, r->node, f.epoch);
-	if (r->body == BODY_NONE || r->writes)
+	if (r->body == BODY_NONE || r->door.writes)
 		return STEP_WAIT;
 	r->step = st_send_body;
 	return STEP_NEXT;
@@ -446,7 +401,7 @@ st_send_body(struct req *r)
 	struct stream *node = attempt_stream(&r->attempt);
 	struct relay_opts o = { .end_to = true, .done = on_up, .arg = r };
 
-	if (r->writes)
+	if (r->door.writes)
 		http_xchg_continue(r->x);
 	stream_write(node, buf_slice(&r->held));
 	if (r->held_all) {
@@ -481,17 +436,6 @@ keep_words(struct req *r, const struct http_head *h)
 		s.len > 0 ? ": " : "", SLICE_ARG(s));
 }
 
-/* A node's own refusal of a fetch's or push's POST: its words, where git shows them. */
-static enum step
-refuse_for_node(struct req *r, const struct http_head *h)
-{
-	char text[sizeof(r->why.text) + 64];
-
-	keep_words(r, h);
-	snprintf(text, sizeof(text), "%s", r->why.text);
-	return refuse(r, h->status, text);
-}
-
 static enum step
 try_again(struct req *r, enum retry_reason why)
 {
@@ -509,13 +453,16 @@ st_judge(struct req *r)
 	enum retry_reason why;
 
 	if (r->body == BODY_STREAMING || !retry_status(h->status, &why)) {
-		if (h->status >= 500 && r->body != BODY_NONE)
-			return refuse_for_node(r, h);
+		/* a node's own trouble with a POST: its words, where git shows them */
+		if (h->status >= 500 && r->body != BODY_NONE) {
+			keep_words(r, h);
+			return refuse(r, h->status, r->why.text);
+		}
 		r->step = st_answer;
 		return STEP_NEXT;
 	}
 	keep_words(r, h);
-	if (why == RETRY_WRONG_NODE && r->writes)
+	if (why == RETRY_WRONG_NODE && r->door.writes)
 		shards_told(route_shards(r->env->route), r->shard, r->node,
 			    field_u64(h, "gitshard-epoch"),
 			    (uint32_t)field_u64(h, "gitshard-primary"));
@@ -523,45 +470,73 @@ st_judge(struct req *r)
 	return try_again(r, why);
 }
 
+static const char *
+lost_words(const struct req *r)
+{
+	return r->door.writes ? "the node that took this push was lost before it answered; push "
+				"again: if the push was accepted, git says so"
+			      : "the node that served this was lost before it answered; try again";
+}
+
 /* No answer will come from this node. */
 static enum step
 st_lost(struct req *r)
 {
 	bool silent = r->why.code == ERR_UNAVAILABLE;
-	bool sent = attempt_sent(&r->attempt);
-	char text[640];
 
 	if (r->up != NULL)
 		r->in += relay_bytes(r->up);
 	relay_free(&r->up);
+	if (r->body == BODY_STREAMING) {
+		log_warn(r->id, "lost", "repo=%s sent=%d why=%s", r->door.path.repo.path,
+			 attempt_sent(&r->attempt), log_value(r->why.text, strlen(r->why.text)));
+		return refuse(r, 503, lost_words(r));
+	}
 	attempt_end(&r->attempt);
-	if (r->body != BODY_STREAMING)
-		return try_again(r, silent ? RETRY_SILENT : RETRY_LOST);
-	log_warn(r->id, "lost", "repo=%s node=%u sent=%d why=%s", r->path.repo.path, r->node, sent,
-		 log_value(r->why.text, strlen(r->why.text)));
-	snprintf(text, sizeof(text),
-		 r->writes
-			 ? "the node that took this push was lost before it answered (%s); push "
-			   "again: if the push was accepted, git says so"
-			 : "the node that served this was lost before it answered (%s); try again",
-		 r->why.text);
-	return refuse(r, 503, text);
+	return try_again(r, silent ? RETRY_SILENT : RETRY_LOST);
+}
+
+/* A node that is alive and does nothing: the last resort, its own deadlines are shorter. */
+static void
+watch(struct req *r)
+{
+	uint64_t moved = r->in + r->out + (r->up != NULL ? relay_bytes(r->up) : 0) +
+			 (r->down != NULL ? relay_bytes(r->down) : 0);
+	bool awaits_push = r->door.writes && r->body == BODY_STREAMING && r->up == NULL;
+
+	r->still = moved == r->moved ? r->still + 1 : 0;
+	r->moved = moved;
+	set_timer(r, MAX(r->env->stall_msec / 2, (uint64_t)1));
+	if (r->still <= (awaits_push ? 2 * REQ_PUSH_PATIENCE : 2))
+		return;
+	err_set(&r->why, ERR_TIMEOUT, "node %u made no progress", r->node);
+	if (r->down != NULL) {
+		on_down(RELAY_FROM_DIED, r);
+		return;
+	}
+	r->step = st_lost;
+	req_run(r);
 }
 
 /* --- the answer on its way to the client --- */
+
+/* Why an answer broke off: the stream's death, or that we gave it up. */
+static const char *
+lost_why(struct req *r)
+{
+	const char *why = stream_why(attempt_stream(&r->attempt));
+
+	return why[0] != '\0' ? why : err_text(&r->why);
+}
 
 static void
 answer_lost(struct req *r)
 {
 	struct buf b = BUF_MAX(4096);
 
-	log_warn(r->id, "lost", "repo=%s node=%u status=%d why=%s", r->path.repo.path, r->node,
-		 r->status, stream_why(attempt_stream(&r->attempt)));
-	reply_add_in_band(&b, r->path.service,
-			  r->writes ? "the node that took this push was lost before it answered; "
-				      "push again: if the push was accepted, git says so"
-				    : "the node that served this was lost before it answered; try "
-				      "again");
+	log_warn(r->id, "lost", "repo=%s node=%u status=%d why=%s", r->door.path.repo.path, r->node,
+		 r->status, lost_why(r));
+	reply_add_in_band(&b, r->door.path.service, lost_words(r));
 	stream_write(r->client, buf_slice(&b));
 	stream_end(r->client);
 	buf_release(&b);
@@ -579,13 +554,14 @@ on_down(enum relay_end how, void *arg)
 		/* nothing was said yet: there is still room for words */
 		answer_lost(r);
 	} else if (how == RELAY_FROM_DIED) {
-		log_warn(r->id, "cut", "repo=%s node=%u status=%d why=%s", r->path.repo.path,
-			 r->node, r->status, stream_why(attempt_stream(&r->attempt)));
+		log_warn(r->id, "cut", "repo=%s node=%u status=%d why=%s", r->door.path.repo.path,
+			 r->node, r->status, lost_why(r));
 		/* without its end: git must see that this is not all */
 		stream_reset(r->client, "the node was lost in the middle of its answer");
 	}
 	stop_relays(r);
 	attempt_end(&r->attempt);
+	timer_stop(r->timer);
 }
 
 static enum step
@@ -615,9 +591,8 @@ req_new(struct req_env *env, struct http_xchg *x)
 	r->x = x;
 	r->client = http_xchg_stream(x);
 	r->began = clock_boot_ns();
-	r->kind = FRONT_STATS_OTHER;
 	r->held = BUF_MAX(REQ_REPLAY);
-	r->step = st_parse;
+	r->step = st_check;
 	snprintf(r->id, sizeof(r->id), "%016" PRIx64, rnd_u64());
 	http_xchg_on_close(x, on_close, r);
 	req_run(r);

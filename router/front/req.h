@@ -16,6 +16,8 @@
 #include "router/route/route.h"
 
 #define REQ_REPLAY (64u * 1024)
+/* A push whose body is out may wait for long hooks: so many times stall_msec. */
+#define REQ_PUSH_PATIENCE 10u
 
 /* Borrowed from the front, longer than any request. */
 struct req_env {
@@ -23,7 +25,8 @@ struct req_env {
 	struct route *route;
 	struct admit *admit;
 	struct stats *stats;
-	uint64_t retry_msec;
+	uint64_t retry_msec; /* how long other nodes are tried */
+	uint64_t stall_msec; /* without any progress at a node, a request is given up */
 };
 
 /* The handler of an exchange: answers it, now or later, and ends with it. */

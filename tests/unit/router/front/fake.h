@@ -329,6 +329,8 @@ bed_map(struct bed *b, uint64_t version)
 	return m;
 }
 
+static uint64_t bed_stall_msec = 60000;
+
 /* git: what all nodes do; primary: who they say leads (0: nobody); retry_msec, max: of the front. */
 UNUSED static void
 bed_open(struct bed *b, void (*git)(struct hit *), uint32_t primary, unsigned retry_msec,
@@ -336,7 +338,7 @@ bed_open(struct bed *b, void (*git)(struct hit *), uint32_t primary, unsigned re
 {
 	struct front_opts fo = { .listen = "127.0.0.1:0",
 				 .retry_msec = retry_msec,
-				 .stall_msec = 60000 };
+				 .stall_msec = bed_stall_msec };
 	struct err e;
 
 	memset(b, 0, sizeof(*b));

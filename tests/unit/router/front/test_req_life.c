@@ -102,6 +102,56 @@ test_client_leaves(void **state)
 	}
 }
 
+/* --- nodes that live and do nothing --- */
+
+static void
+send_and_stop(struct hit *h)
+{
+	hit_head(h, 200);
+	stream_write(h->s, SLICE_LIT("beginning"));
+}
+
+static void
+admit_and_stop(struct hit *h)
+{
+	http_xchg_continue(h->x);
+	hit_read(h, hang);
+}
+
+static void
+test_stalled_node(void **state)
+{
+	struct bed b;
+	struct client c;
+	uint64_t n;
+	uint32_t sum;
+
+	(void)state;
+	bed_stall_msec = 100;
+	/* a read is brought to another node; all are the same: words in the end */
+	bed_open(&b, hang, 2, 300, 100);
+	ask(&c, &b, GET("a/b"), 0);
+	assert_int_equal(client_status(&c), 503);
+	assert_non_null(strstr(client_text(&c), "made no progress"));
+	assert_true(bed_hits(&b) >= 2);
+	client_close(&c);
+	/* an answer that stops is cut off */
+	for (unsigned i = 0; i < FAKES; i++)
+		b.node[i].git = send_and_stop;
+	ask(&c, &b, GET("a/b"), 0);
+	assert_false(client_dechunk(&c, &n, &sum));
+	client_close(&c);
+	/* a push waits longer, not for ever */
+	b.node[1].git = admit_and_stop;
+	n = clock_boot_ns();
+	ask(&c, &b, POST("receive-pack", "Content-Length: 10\r\n"), 10);
+	assert_true(clock_boot_ns() - n > REQ_PUSH_PATIENCE * bed_stall_msec * CLOCK_MSEC);
+	assert_non_null(strstr(client_text(&c), "push again"));
+	client_close(&c);
+	bed_close(&b);
+	bed_stall_msec = 60000;
+}
+
 /* --- the map changes, nodes come and go --- */
 
 static void
@@ -187,9 +237,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_large_push),      cmocka_unit_test(test_large_fetch),
-		cmocka_unit_test(test_client_leaves),   cmocka_unit_test(test_node_restarts),
-		cmocka_unit_test(test_address_changes), cmocka_unit_test(test_front_ends),
+		cmocka_unit_test(test_large_push),    cmocka_unit_test(test_large_fetch),
+		cmocka_unit_test(test_client_leaves), cmocka_unit_test(test_stalled_node),
+		cmocka_unit_test(test_node_restarts), cmocka_unit_test(test_address_changes),
+		cmocka_unit_test(test_front_ends),
 	};
 
 	log_level_now = LOG_WARN;

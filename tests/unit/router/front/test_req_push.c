@@ -110,8 +110,9 @@ test_push_waits_out(void **state)
 	client_close(&c);
 	refusals = 1000;
 	ask(&c, &b, POST("receive-pack", "Content-Length: 10\r\nExpect: 100-continue\r\n"), 10);
-	assert_int_equal(client_status(&c), 503); /* without a 100 before */
-	assert_non_null(strstr(client_text(&c), "primary"));
+	/* in words that git shows, and without a 100 before */
+	assert_int_equal(client_status(&c), 200);
+	assert_non_null(strstr(client_text(&c), "\3gitshard: the primary"));
 	client_close(&c);
 	bed_close(&b);
 }
@@ -161,7 +162,7 @@ test_push_lost(void **state)
 	(void)state;
 	bed_open(&b, admit_and_die, 2, 3000, 100);
 	ask(&c, &b, POST("receive-pack", "Content-Length: 1000\r\n"), 1000);
-	assert_int_equal(client_status(&c), 503);
+	assert_int_equal(client_status(&c), 200);
 	assert_non_null(strstr(client_text(&c), "push again"));
 	assert_int_equal(bed_hits(&b), 1);
 	client_close(&c);
@@ -169,8 +170,62 @@ test_push_lost(void **state)
 	for (unsigned i = 0; i < FAKES; i++)
 		b.node[i].git = admit_and_die;
 	ask(&c, &b, POST("upload-pack", "Content-Length: 200000\r\n"), 200000);
-	assert_int_equal(client_status(&c), 503);
+	assert_int_equal(client_status(&c), 200);
+	assert_non_null(strstr(client_text(&c), "ERR gitshard: "));
 	assert_int_equal(bed_hits(&b), 2);
+	client_close(&c);
+	bed_close(&b);
+}
+
+/* The head is out and nothing else: the words still find their place. */
+static void
+answer_and_die(struct hit *h)
+{
+	hit_head(h, 200);
+	hit_read(h, break_off);
+}
+
+static bool
+is_answered(void *arg)
+{
+	return client_status(arg) == 200;
+}
+
+static void
+test_push_lost_late(void **state)
+{
+	struct bed b;
+	struct client c;
+
+	(void)state;
+	bed_open(&b, answer_and_die, 2, 3000, 100);
+	client_open(&c, &b, POST("receive-pack", "Content-Length: 10\r\n"));
+	assert_true(run_until(b.loop, is_answered, &c));
+	stream_reset(LIST_FIRST(&b.node[1].hits)->s, "died");
+	assert_true(run_until(b.loop, is_over, &c));
+	assert_non_null(strstr(client_text(&c), "\3gitshard: "));
+	client_close(&c);
+	bed_close(&b);
+}
+
+static void
+refuse_507(struct hit *h)
+{
+	hit_reply(h, 507, "the disk is full\n");
+}
+
+/* A node's own trouble with a push: its words, where git shows them. */
+static void
+test_push_refused_by_node(void **state)
+{
+	struct bed b;
+	struct client c;
+
+	(void)state;
+	bed_open(&b, refuse_507, 2, 3000, 100);
+	ask(&c, &b, POST("receive-pack", "Content-Length: 10\r\n"), 10);
+	assert_int_equal(client_status(&c), 200);
+	assert_non_null(strstr(client_text(&c), "the disk is full"));
 	client_close(&c);
 	bed_close(&b);
 }
@@ -211,6 +266,8 @@ main(void)
 		cmocka_unit_test(test_push_waits_out),
 		cmocka_unit_test(test_push_hears_news),
 		cmocka_unit_test(test_push_lost),
+		cmocka_unit_test(test_push_lost_late),
+		cmocka_unit_test(test_push_refused_by_node),
 		cmocka_unit_test(test_pass_401),
 	};
 
