@@ -24,8 +24,8 @@ MUST_CHECK bool log_level_parse(enum log_level *out, const char *word);
 		if ((level) <= log_level_now)         \
 			log_line(level, __VA_ARGS__); \
 	} while (0)
-void
-log_line(enum log_level, const char *id, const char *event, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void log_line(enum log_level, const char *id, const char *event, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
 
 /* At most `burst` true answers a second and place; the next true one after a quiet spell tells how
  * many were suppressed, by a line of its own.  For lines that a peer can cause. */

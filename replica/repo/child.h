@@ -29,8 +29,8 @@ struct child_opts {
 	child_exit_fn *on_exit;
 	void *arg;
 };
-MUST_CHECK int
-child_spawn(struct child **out, struct child_reaper *, const struct child_opts *, struct err *);
+MUST_CHECK int child_spawn(struct child **out, struct child_reaper *, const struct child_opts *,
+			   struct err *);
 struct stream *child_io(struct child *);
 /* What it wrote to stderr last, at most 1 KiB, for a log line. */
 const char *child_complaint(struct child *);
