@@ -33,7 +33,7 @@ struct router {
 struct gather {
 	struct router *r;
 	unsigned next;
-	struct report *report;
+	struct health_report *report;
 	loop_fn *done;
 	void *arg;
 	LIST_ENTRY(gather) link; /* of the main thread */
@@ -55,7 +55,7 @@ gather_step(void *arg)
 	struct gather *g = arg;
 	struct router *r = g->r;
 
-	report_add(g->report, worker_route(r->workers[g->next++]));
+	health_report_add(g->report, worker_route(r->workers[g->next++]));
 	if (g->next < r->nworkers)
 		loop_post(worker_loop(r->workers[g->next]), gather_step, g);
 	else
@@ -63,7 +63,7 @@ gather_step(void *arg)
 }
 
 static void
-gather(struct report *report, loop_fn *done, void *darg, void *arg)
+gather(struct health_report *report, loop_fn *done, void *darg, void *arg)
 {
 	struct router *r = arg;
 	struct gather *g = MEM_NEW(struct gather);

@@ -22,7 +22,7 @@ struct ask {
 	struct admin *admin;
 	struct http_xchg *x; /* borrowed; NULL: the client has left */
 	void (*answer)(struct ask *);
-	struct report report;
+	struct health_report report;
 	LIST_ENTRY(ask) link;
 };
 
@@ -36,7 +36,7 @@ static void
 drop(struct ask *a)
 {
 	LIST_REMOVE(a, link);
-	report_release(&a->report);
+	health_report_release(&a->report);
 	free(a);
 }
 
@@ -68,7 +68,7 @@ add_trouble(struct buf *out, const struct ask *a)
 
 	if (o->draining(o->arg))
 		buf_add_str(out, "draining\n");
-	report_trouble(out, &a->report);
+	health_report_trouble(out, &a->report);
 	o->trouble(out, o->arg);
 }
 
@@ -89,13 +89,13 @@ answer_metrics(struct ask *a)
 
 	stats_set(a->admin->opts.stats, FRONT_STATS_MAP, 0, (int64_t)a->report.map_version);
 	stats_text(&text, a->admin->opts.stats);
-	report_metrics(&text, &a->report);
+	health_report_metrics(&text, &a->report);
 	http_xchg_reply(a->x, 200, NULL, "text/plain; version=0.0.4", buf_slice(&text));
 	buf_release(&text);
 }
 
 static json_t *
-describe_nodes(const struct report *r)
+describe_nodes(const struct health_report *r)
 {
 	json_t *all = json_array();
 
@@ -111,7 +111,7 @@ describe_nodes(const struct report *r)
 }
 
 static json_t *
-describe_shards(const struct report *r)
+describe_shards(const struct health_report *r)
 {
 	json_t *all = json_array();
 

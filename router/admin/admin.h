@@ -4,7 +4,7 @@
 #define ROUTER_ADMIN_ADMIN_H
 
 #include "gitproto/net/http_server.h"
-#include "router/admin/report.h"
+#include "router/admin/health_report.h"
 #include "router/front/admit.h"
 #include "router/front/front_stats.h"
 
@@ -19,7 +19,7 @@ struct admin_opts {
 	const struct admit *admit;
 	/* Has all loops add to the report, then calls done(darg) on this loop.  A report that is
 	 * still under way when the loops have ended is forgotten: done is not called. */
-	void (*gather)(struct report *, loop_fn *done, void *darg, void *arg);
+	void (*gather)(struct health_report *, loop_fn *done, void *darg, void *arg);
 	/* Appends why the router takes no requests, a line each. */
 	void (*trouble)(struct buf *out, void *arg);
 	bool (*draining)(void *arg);

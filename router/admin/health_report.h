@@ -1,7 +1,7 @@
-/* router/admin/report.h - what the loops of a router know, put together for people and metrics.
- * Thread: one at a time; report_add on the loop of its route. */
-#ifndef ROUTER_ADMIN_REPORT_H
-#define ROUTER_ADMIN_REPORT_H
+/* router/admin/health_report.h - what the loops of a router know, put together for people and metrics.
+ * Thread: one at a time; health_report_add on the loop of its route. */
+#ifndef ROUTER_ADMIN_HEALTH_REPORT_H
+#define ROUTER_ADMIN_HEALTH_REPORT_H
 
 #include "gitproto/base/buf.h"
 #include "router/route/route.h"
@@ -19,7 +19,7 @@ struct report_shard {
 };
 
 /* All zero to begin with. */
-struct report {
+struct health_report {
 	unsigned loops;
 	unsigned lonely;           /* loops that hear no node at all */
 	uint64_t map_version;      /* the oldest of all loops; 0: one has none */
@@ -29,11 +29,11 @@ struct report {
 	size_t nshards;
 };
 
-void report_add(struct report *, struct route *);
-void report_release(struct report *);
+void health_report_add(struct health_report *, struct route *);
+void health_report_release(struct health_report *);
 /* Per node, in Prometheus' text format. */
-void report_metrics(struct buf *out, const struct report *);
+void health_report_metrics(struct buf *out, const struct health_report *);
 /* Why the router cannot serve, a line each; nothing when it can. */
-void report_trouble(struct buf *out, const struct report *);
+void health_report_trouble(struct buf *out, const struct health_report *);
 
 #endif

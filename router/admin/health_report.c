@@ -1,9 +1,9 @@
-#include "router/admin/report.h"
+#include "router/admin/health_report.h"
 
 #include "gitproto/base/mem.h"
 
 static struct report_node *
-node_row(struct report *r, uint32_t number)
+node_row(struct health_report *r, uint32_t number)
 {
 	for (size_t i = 0; i < r->nnodes; i++)
 		if (r->nodes[i].number == number)
@@ -28,7 +28,7 @@ add_node(struct node_sess *n, void *arg)
 }
 
 static void
-add_shards(struct report *r, const struct shards *t)
+add_shards(struct health_report *r, const struct shards *t)
 {
 	uint32_t n = shards_count(t);
 
@@ -48,7 +48,7 @@ add_shards(struct report *r, const struct shards *t)
 }
 
 void
-report_add(struct report *r, struct route *t)
+health_report_add(struct health_report *r, struct route *t)
 {
 	uint64_t version = route_map_version(t);
 
@@ -60,15 +60,15 @@ report_add(struct report *r, struct route *t)
 }
 
 void
-report_release(struct report *r)
+health_report_release(struct health_report *r)
 {
 	free(r->nodes);
 	free(r->shards);
-	*r = (struct report){ 0 };
+	*r = (struct health_report){ 0 };
 }
 
 void
-report_metrics(struct buf *out, const struct report *r)
+health_report_metrics(struct buf *out, const struct health_report *r)
 {
 	buf_add_str(out, "# HELP gitshard_router_node_connected share of the router's loops that "
 			 "hear this node\n"
@@ -86,7 +86,7 @@ report_metrics(struct buf *out, const struct report *r)
 }
 
 void
-report_trouble(struct buf *out, const struct report *r)
+health_report_trouble(struct buf *out, const struct health_report *r)
 {
 	if (r->map_version == 0)
 		buf_add_str(out, "no map of the cluster is known yet\n");
