@@ -142,9 +142,9 @@ def test_wrong_node_is_told(own_cluster, repo):
         ["curl", "-sS", "--http2-prior-knowledge", "-m", "20", "-D", "-", "-o", "/dev/null",
          "-H", "gitshard-request: 0123456789abcdef", "-H", "gitshard-map: 1",
          "-H", f"gitshard-shard: {shard}", "-H", "gitshard-epoch: 0", "-X", "POST",
-         "-H", "content-type: application/x-git-receive-pack-request", "--data-binary", "0000",
+         "-H", "content-type: application/x-git-receive-pack-request",
          f"http://{c.listen(f)}/git/{name}.git/git-receive-pack"], capture_output=True, text=True)
-    assert " 421" in p.stdout.splitlines()[0], p
+    assert " 421" in p.stdout[:20], p
     fields = dict(l.split(": ", 1) for l in p.stdout.splitlines()[1:] if ": " in l)
     number = c.json(c.primary(name), "/status")["number"]
     assert int(fields["gitshard-primary"]) == number and int(fields["gitshard-epoch"]) >= 1

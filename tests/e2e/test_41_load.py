@@ -122,7 +122,7 @@ class Load:
             jobs.append((self.push_shared, f"shared{i}"))
             refs = [f"refs/heads/own{i}"]
             if i % 2:
-                refs += [f"refs/heads/twin{i}", f"refs/tags/mark{i}"]
+                refs += [f"refs/heads/twin{i}", f"refs/marks/{i}"]
                 self.groups.append(refs)
             jobs.append((self.push_own, f"own{i}", refs))
             jobs.append((self.read, f"reader{i}", ("2", "fetch", "0", "2")[i % 4]))

@@ -45,7 +45,7 @@ def unpkts(data):
     return found
 
 
-def request(url, method, body=None, fields=None, chunked=False, seconds=60):
+def request(url, method, body=None, fields=None, chunked=False, seconds=30):
     u = urllib.parse.urlsplit(url)
     c = http.client.HTTPConnection(u.hostname, u.port, timeout=seconds)
     try:
