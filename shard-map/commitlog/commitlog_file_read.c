@@ -15,7 +15,7 @@
 #include "gitproto/base/mem.h"
 #include "shard-map/commitlog/commitlog_file_batch.h"
 #include "shard-map/commitlog/commitlog_file_db.h"
-#include "shard-map/commitlog/commitlog_file_subs.h"
+#include "shard-map/commitlog/commitlog_subs.h"
 #include "shard-map/commitlog/commitlog_thread.h"
 
 #define LOOK_MSEC 1000 /* without any wake */
@@ -28,7 +28,7 @@ struct commitlog_file_read {
 	unsigned tick_msec;
 	void (*on_tick)(void *arg);
 	void *arg;
-	struct commitlog_file_subs *subs; /* owned */
+	struct commitlog_subs *subs; /* owned */
 	struct commitlog_file_batch batch;
 	uint64_t id; /* all records up to it were looked at */
 	pthread_t thread;
@@ -93,7 +93,7 @@ commitlog_file_read_new(struct commitlog_file_read **out,
 	r->tick_msec = opts->tick_msec;
 	r->on_tick = opts->on_tick;
 	r->arg = opts->arg;
-	r->subs = commitlog_file_subs_new();
+	r->subs = commitlog_subs_new();
 	commitlog_file_batch_init(&r->batch);
 	*out = r;
 	return 0;
@@ -110,7 +110,7 @@ commitlog_file_read_free(struct commitlog_file_read **rr)
 	CHECK(!r->started);
 	commitlog_file_db_close(&r->db);
 	commitlog_file_batch_release(&r->batch);
-	commitlog_file_subs_free(&r->subs);
+	commitlog_subs_free(&r->subs);
 	close(r->watch_fd);
 	close(r->notify_fd);
 	free(r->path);
@@ -128,7 +128,7 @@ wants(uint32_t stream, void *arg)
 {
 	struct commitlog_file_read *r = arg;
 
-	return commitlog_file_subs_in_step(r->subs, stream);
+	return commitlog_subs_in_step(r->subs, stream);
 }
 
 /* Hands out one batch of what is new in the database. */
@@ -144,7 +144,7 @@ follow(struct commitlog_file_read *r, bool *more, struct err *err)
 	r->id = b->position;
 	*more = *more || b->more;
 	for (size_t i = 0; (n = commitlog_file_batch_run(b, i)) > 0; i += n)
-		commitlog_file_subs_tail(r->subs, b->stream[i], b->record + i, n);
+		commitlog_subs_tail(r->subs, b->stream[i], b->record + i, n);
 	return 0;
 }
 
@@ -153,17 +153,17 @@ static int
 catch_up(struct commitlog_file_read *r, bool *more, struct err *err)
 {
 	struct commitlog_file_batch *b = &r->batch;
-	struct commitlog_file_subs_turn turn;
+	struct commitlog_subs_turn turn;
 	int rc;
 
-	if (!commitlog_file_subs_behind(r->subs, &turn))
+	if (!commitlog_subs_behind(r->subs, &turn))
 		return 0;
 	rc = commitlog_file_batch_range(b, &r->db, turn.stream, turn.from, UINT64_MAX, err);
 	*more = true;
 	if (rc == 0)
-		commitlog_file_subs_catch_up(r->subs, &turn, b->record, b->n, b->more);
+		commitlog_subs_catch_up(r->subs, &turn, b->record, b->n, b->more);
 	else
-		commitlog_file_subs_fail(r->subs, &turn, err);
+		commitlog_subs_fail(r->subs, &turn, err);
 	return rc == ERR_NOT_FOUND || rc == ERR_CORRUPT ? 0 : rc;
 }
 
@@ -176,8 +176,8 @@ compare(struct commitlog_file_read *r, struct err *err)
 	if (st == NULL)
 		return commitlog_file_db_fail(&r->db, "read its streams", err);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-		commitlog_file_subs_compare(r->subs, (uint32_t)sqlite3_column_int64(st, 0),
-					    (uint64_t)sqlite3_column_int64(st, 1));
+		commitlog_subs_compare(r->subs, (uint32_t)sqlite3_column_int64(st, 0),
+				       (uint64_t)sqlite3_column_int64(st, 1));
 	rc = rc == SQLITE_DONE ? 0 : commitlog_file_db_fail(&r->db, "read its streams", err);
 	sqlite3_reset(st);
 	return rc;
@@ -203,7 +203,7 @@ look(struct commitlog_file_read *r, bool thoroughly)
 			return; /* its owner was told */
 	}
 	if (rc < 0)
-		commitlog_file_subs_fail_all(r->subs, &err);
+		commitlog_subs_fail_all(r->subs, &err);
 }
 
 /* The events themselves say nothing. */
@@ -227,7 +227,7 @@ run(void *arg)
 				{ .fd = r->notify_fd, .events = POLLIN } };
 	uint64_t looked = clock_boot_ns(), ticked = looked, now;
 
-	commitlog_file_subs_own(r->subs);
+	commitlog_subs_own(r->subs);
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
 		if (poll(fds, COUNT(fds), (int)r->tick_msec) < 0)
 			CHECK(errno == EINTR);
@@ -276,12 +276,12 @@ void
 commitlog_file_read_add(struct commitlog_file_read *r, uint32_t stream, uint64_t from,
 			commitlog_read_fn *read_fn, commitlog_trouble_fn *trouble, void *arg)
 {
-	commitlog_file_subs_add(r->subs, stream, from, read_fn, trouble, arg);
+	commitlog_subs_add(r->subs, stream, from, read_fn, trouble, arg);
 	notify(r);
 }
 
 void
 commitlog_file_read_remove(struct commitlog_file_read *r, uint32_t stream)
 {
-	commitlog_file_subs_remove(r->subs, stream);
+	commitlog_subs_remove(r->subs, stream);
 }

@@ -1,4 +1,4 @@
-#include "shard-map/commitlog/commitlog_file_subs.h"
+#include "shard-map/commitlog/commitlog_subs.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct sub {
 	void *arg;
 };
 
-struct commitlog_file_subs {
+struct commitlog_subs {
 	pthread_mutex_t lock; /* of everything below */
 	pthread_cond_t idle;  /* a callback ended */
 	LIST_HEAD(, sub) bucket[BUCKETS];
@@ -37,10 +37,10 @@ struct commitlog_file_subs {
 	uint64_t calls; /* so far: tells one callback from the next */
 };
 
-struct commitlog_file_subs *
-commitlog_file_subs_new(void)
+struct commitlog_subs *
+commitlog_subs_new(void)
 {
-	struct commitlog_file_subs *t = MEM_NEW(struct commitlog_file_subs);
+	struct commitlog_subs *t = MEM_NEW(struct commitlog_subs);
 
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->idle, NULL);
@@ -51,9 +51,9 @@ commitlog_file_subs_new(void)
 }
 
 void
-commitlog_file_subs_free(struct commitlog_file_subs **tt)
+commitlog_subs_free(struct commitlog_subs **tt)
 {
-	struct commitlog_file_subs *t = *tt;
+	struct commitlog_subs *t = *tt;
 	struct sub *s;
 
 	*tt = NULL;
@@ -72,7 +72,7 @@ commitlog_file_subs_free(struct commitlog_file_subs **tt)
 }
 
 void
-commitlog_file_subs_own(struct commitlog_file_subs *t)
+commitlog_subs_own(struct commitlog_subs *t)
 {
 	pthread_mutex_lock(&t->lock);
 	t->owner = pthread_self();
@@ -81,7 +81,7 @@ commitlog_file_subs_own(struct commitlog_file_subs *t)
 }
 
 static struct sub *
-find(struct commitlog_file_subs *t, uint32_t stream)
+find(struct commitlog_subs *t, uint32_t stream)
 {
 	struct sub *s;
 
@@ -92,7 +92,7 @@ find(struct commitlog_file_subs *t, uint32_t stream)
 }
 
 static struct sub *
-find_turn(struct commitlog_file_subs *t, const struct commitlog_file_subs_turn *turn)
+find_turn(struct commitlog_subs *t, const struct commitlog_subs_turn *turn)
 {
 	struct sub *s = find(t, turn->stream);
 
@@ -100,7 +100,7 @@ find_turn(struct commitlog_file_subs *t, const struct commitlog_file_subs_turn *
 }
 
 static void
-set_state(struct commitlog_file_subs *t, struct sub *s, enum state to)
+set_state(struct commitlog_subs *t, struct sub *s, enum state to)
 {
 	if (s->state == BEHIND)
 		TAILQ_REMOVE(&t->behind, s, turn);
@@ -110,8 +110,8 @@ set_state(struct commitlog_file_subs *t, struct sub *s, enum state to)
 }
 
 void
-commitlog_file_subs_add(struct commitlog_file_subs *t, uint32_t stream, uint64_t from,
-			commitlog_read_fn *read, commitlog_trouble_fn *trouble, void *arg)
+commitlog_subs_add(struct commitlog_subs *t, uint32_t stream, uint64_t from,
+		   commitlog_read_fn *read, commitlog_trouble_fn *trouble, void *arg)
 {
 	struct sub *s = MEM_NEW(struct sub);
 
@@ -130,7 +130,7 @@ commitlog_file_subs_add(struct commitlog_file_subs *t, uint32_t stream, uint64_t
 }
 
 void
-commitlog_file_subs_remove(struct commitlog_file_subs *t, uint32_t stream)
+commitlog_subs_remove(struct commitlog_subs *t, uint32_t stream)
 {
 	struct sub *s;
 	uint64_t call;
@@ -150,7 +150,7 @@ commitlog_file_subs_remove(struct commitlog_file_subs *t, uint32_t stream)
 }
 
 static void
-enter(struct commitlog_file_subs *t, uint32_t stream)
+enter(struct commitlog_subs *t, uint32_t stream)
 {
 	t->running = true;
 	t->running_stream = stream;
@@ -159,7 +159,7 @@ enter(struct commitlog_file_subs *t, uint32_t stream)
 }
 
 static void
-leave(struct commitlog_file_subs *t)
+leave(struct commitlog_subs *t)
 {
 	pthread_mutex_lock(&t->lock);
 	t->running = false;
@@ -168,7 +168,7 @@ leave(struct commitlog_file_subs *t)
 
 /* Both calls let go of the lock: s may be gone afterwards. */
 static void
-call_read(struct commitlog_file_subs *t, struct sub *s, const struct commitlog_record *r, size_t n)
+call_read(struct commitlog_subs *t, struct sub *s, const struct commitlog_record *r, size_t n)
 {
 	commitlog_read_fn *fn = s->read;
 	uint32_t stream = s->stream;
@@ -182,7 +182,7 @@ call_read(struct commitlog_file_subs *t, struct sub *s, const struct commitlog_r
 }
 
 static void
-call_trouble(struct commitlog_file_subs *t, struct sub *s, const struct err *err)
+call_trouble(struct commitlog_subs *t, struct sub *s, const struct err *err)
 {
 	commitlog_trouble_fn *fn = s->trouble;
 	uint32_t stream = s->stream;
@@ -194,7 +194,7 @@ call_trouble(struct commitlog_file_subs *t, struct sub *s, const struct err *err
 }
 
 bool
-commitlog_file_subs_behind(struct commitlog_file_subs *t, struct commitlog_file_subs_turn *out)
+commitlog_subs_behind(struct commitlog_subs *t, struct commitlog_subs_turn *out)
 {
 	struct sub *s;
 
@@ -211,9 +211,8 @@ commitlog_file_subs_behind(struct commitlog_file_subs *t, struct commitlog_file_
 }
 
 void
-commitlog_file_subs_catch_up(struct commitlog_file_subs *t,
-			     const struct commitlog_file_subs_turn *turn,
-			     const struct commitlog_record *r, size_t n, bool more)
+commitlog_subs_catch_up(struct commitlog_subs *t, const struct commitlog_subs_turn *turn,
+			const struct commitlog_record *r, size_t n, bool more)
 {
 	struct err back = { ERR_OK, "" };
 	struct sub *s;
@@ -243,7 +242,7 @@ is_final(const struct err *err)
 
 /* The lock is held, and free during the call. */
 static void
-tell(struct commitlog_file_subs *t, struct sub *s, const struct err *err)
+tell(struct commitlog_subs *t, struct sub *s, const struct err *err)
 {
 	struct err away = *err;
 
@@ -265,8 +264,8 @@ is_told(const struct sub *s, const struct err *err)
 }
 
 void
-commitlog_file_subs_fail(struct commitlog_file_subs *t, const struct commitlog_file_subs_turn *turn,
-			 const struct err *err)
+commitlog_subs_fail(struct commitlog_subs *t, const struct commitlog_subs_turn *turn,
+		    const struct err *err)
 {
 	struct sub *s;
 
@@ -278,7 +277,7 @@ commitlog_file_subs_fail(struct commitlog_file_subs *t, const struct commitlog_f
 }
 
 static struct sub *
-find_untold(struct commitlog_file_subs *t, const struct err *err)
+find_untold(struct commitlog_subs *t, const struct err *err)
 {
 	struct sub *s;
 
@@ -290,7 +289,7 @@ find_untold(struct commitlog_file_subs *t, const struct err *err)
 }
 
 void
-commitlog_file_subs_fail_all(struct commitlog_file_subs *t, const struct err *err)
+commitlog_subs_fail_all(struct commitlog_subs *t, const struct err *err)
 {
 	struct sub *s;
 
@@ -301,7 +300,7 @@ commitlog_file_subs_fail_all(struct commitlog_file_subs *t, const struct err *er
 }
 
 bool
-commitlog_file_subs_in_step(struct commitlog_file_subs *t, uint32_t stream)
+commitlog_subs_in_step(struct commitlog_subs *t, uint32_t stream)
 {
 	struct sub *s;
 	bool yes;
@@ -314,8 +313,8 @@ commitlog_file_subs_in_step(struct commitlog_file_subs *t, uint32_t stream)
 }
 
 void
-commitlog_file_subs_tail(struct commitlog_file_subs *t, uint32_t stream,
-			 const struct commitlog_record *r, size_t n)
+commitlog_subs_tail(struct commitlog_subs *t, uint32_t stream, const struct commitlog_record *r,
+		    size_t n)
 {
 	struct sub *s;
 	size_t had = 0;
@@ -334,7 +333,7 @@ commitlog_file_subs_tail(struct commitlog_file_subs *t, uint32_t stream,
 }
 
 void
-commitlog_file_subs_compare(struct commitlog_file_subs *t, uint32_t stream, uint64_t next)
+commitlog_subs_compare(struct commitlog_subs *t, uint32_t stream, uint64_t next)
 {
 	struct sub *s;
 
