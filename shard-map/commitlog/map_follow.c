@@ -403,6 +403,7 @@ map_follow_directory(const struct map_follow *f)
 
 struct reading {
 	const struct map *last; /* owned */
+	uint64_t until;         /* version after which it is enough */
 	struct err err;
 	int rc;
 };
@@ -414,7 +415,11 @@ on_scanned(uint32_t stream UNUSED, const struct commitlog_record *r, size_t n, v
 
 	for (size_t i = 0; i < n && g->rc == 0; i++) {
 		const struct map *next = NULL;
-		int rc = map_judge(&next, g->last, r[i].bytes, &g->err);
+		int rc;
+
+		if (g->last != NULL && g->last->version >= g->until)
+			return;
+		rc = map_judge(&next, g->last, r[i].bytes, &g->err);
 
 		if (rc < 0)
 			g->rc = rc;
@@ -425,10 +430,10 @@ on_scanned(uint32_t stream UNUSED, const struct commitlog_record *r, size_t n, v
 	}
 }
 
-int
-map_follow_read(const struct map **out, struct commitlog *log, struct err *err)
+static int
+read_until(const struct map **out, uint64_t version, struct commitlog *log, struct err *err)
 {
-	struct reading g = { 0 };
+	struct reading g = { .until = version };
 	uint64_t first = 0, next = 0;
 	int rc = commitlog_ends(log, COMMITLOG_MAP, &first, &next, err);
 
@@ -447,6 +452,23 @@ map_follow_read(const struct map **out, struct commitlog *log, struct err *err)
 		map_unref(&g.last);
 	else
 		*out = g.last;
+	return rc;
+}
+
+int
+map_follow_read(const struct map **out, struct commitlog *log, struct err *err)
+{
+	return read_until(out, UINT64_MAX, log, err);
+}
+
+int
+map_follow_read_version(const struct map **out, uint64_t version, struct commitlog *log,
+			struct err *err)
+{
+	int rc = read_until(out, version, log, err);
+
+	if (rc == 0 && *out != NULL && (*out)->version != version)
+		map_unref(out);
 	return rc;
 }
 

@@ -42,6 +42,9 @@ const struct directory *map_follow_directory(const struct map_follow *);
 /* Blocking, for tools: the present map by reading the whole stream once; *out is NULL (and 0
  * returned) when the cluster has none. */
 MUST_CHECK int map_follow_read(const struct map **out, struct commitlog *, struct err *);
+/* The same for an earlier map; *out is NULL when the log holds none of this version. */
+MUST_CHECK int map_follow_read_version(const struct map **out, uint64_t version, struct commitlog *,
+				       struct err *);
 /* The same for the exceptions of the cluster whose map this is. */
 MUST_CHECK int map_follow_read_directory(struct directory *, const struct map *, struct commitlog *,
 					 struct err *);

@@ -7,6 +7,7 @@
 #include "gitproto/base/units.h"
 #include "shard-map/ctl/init_nodes.h"
 #include "shard-map/ctl/map_init.h"
+#include "shard-map/ctl/map_wish.h"
 #include "shard-map/ctl/print.h"
 #include "shard-map/map_file.h"
 
@@ -100,17 +101,8 @@ parse_numbers(struct map_init *in, const struct ctl_opts *o, struct err *err)
 		return err_set(err, ERR_BAD, "--shards: %" PRId64 " is no power of two up to %u", n,
 			       MAP_MAX_SHARDS);
 	in->shards = (uint32_t)n;
-	in->replicas = MAP_ALL;
-	if (o->replicas != NULL && strcmp(o->replicas, "all") == 0)
-		return 0;
-	n = REPLICAS;
-	if (o->replicas != NULL && units_int(&n, o->replicas, err) < 0)
-		return err_prefix(err, "--replicas");
-	if (n < 1 || n > MAP_MAX_NODES)
-		return err_set(err, ERR_BAD, "--replicas: a number from 1 to %u, or all",
-			       MAP_MAX_NODES);
-	in->replicas = (uint32_t)n;
-	return 0;
+	in->replicas = REPLICAS;
+	return o->replicas != NULL ? map_wish_replicas(&in->replicas, o->replicas, err) : 0;
 }
 
 int

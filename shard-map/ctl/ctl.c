@@ -23,7 +23,10 @@ const struct opt ctl_opt_table[] = {
 	{ "node", 0, "NODE", OPT_LIST, O(nodes), "map init: a node, see above" },
 	{ "shards", 0, "N", OPT_STR, O(shards), "map init: a power of two (default 256)" },
 	{ "replicas", 0, "N|all", OPT_STR, O(replicas),
-	  "map init: members of a shard (default 3)" },
+	  "map init, map plan: members of a shard (default 3)" },
+	{ "add", 0, "NODE", OPT_LIST, O(add), "map plan: with this node too" },
+	{ "drain", 0, "NAME", OPT_LIST, O(drain), "map plan: with nothing on this node" },
+	{ "weight", 0, "NAME=W", OPT_LIST, O(weight), "map plan: with this weight of a node" },
 	{ "head", 0, "BRANCH", OPT_STR, O(head), "repo create: its default branch (main)" },
 	{ "object-format", 0, "sha1|sha256", OPT_STR, O(object_format),
 	  "repo create: hash of its objects (sha1)" },
@@ -87,6 +90,9 @@ ctl_release(struct ctl *c)
 	conf_release(&ctl_conf_table, &c->conf);
 	opt_list_release(&c->opts.set);
 	opt_list_release(&c->opts.nodes);
+	opt_list_release(&c->opts.add);
+	opt_list_release(&c->opts.drain);
+	opt_list_release(&c->opts.weight);
 	opt_list_release(&c->words);
 }
 

@@ -27,9 +27,10 @@ extern const struct conf_table ctl_conf_table;
 struct ctl_opts {
 	bool help, version, check_config, help_config;
 	const char *config, *output, *timeout;
-	const char *shards, *replicas;    /* map init */
+	const char *shards, *replicas;    /* map init; replicas: map plan too */
 	const char *head, *object_format; /* repo create */
 	struct opt_list set, nodes;
+	struct opt_list add, drain, weight; /* map plan */
 };
 extern const struct opt ctl_opt_table[];
 extern const size_t ctl_opt_count;

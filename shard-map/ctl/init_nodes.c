@@ -44,8 +44,8 @@ parse_extra(struct map_node *n, struct slice part, struct err *err)
 		       SLICE_ARG(slice_head(part, 60)));
 }
 
-static int
-parse_one(struct map_node *n, const char *spec, struct err *err)
+int
+init_nodes_parse_one(struct map_node *n, const char *spec, struct err *err)
 {
 	struct slice rest = slice_str(spec), part = slice_cut(&rest, ','), name = SLICE_NONE;
 	int rc = 0;
@@ -66,8 +66,6 @@ parse_one(struct map_node *n, const char *spec, struct err *err)
 			     SLICE_ARG(slice_head(part, 60)));
 	while (rc == 0 && rest.len > 0)
 		rc = parse_extra(n, slice_cut(&rest, ','), err);
-	if (rc < 0)
-		err_prefix(err, "--node %.100s", spec);
 	return rc;
 }
 
@@ -84,8 +82,11 @@ init_nodes_parse(struct init_nodes *in, const struct opt_list *specs, struct err
 	in->n = (uint32_t)specs->n;
 	in->nodes = mem_array(in->n, sizeof(*in->nodes));
 	in->incarnations = mem_array(in->n, sizeof(*in->incarnations));
-	for (uint32_t i = 0; i < in->n && rc == 0; i++)
-		rc = parse_one(&in->nodes[i], specs->v[i], err);
+	for (uint32_t i = 0; i < in->n && rc == 0; i++) {
+		rc = init_nodes_parse_one(&in->nodes[i], specs->v[i], err);
+		if (rc < 0)
+			err_prefix(err, "--node %.100s", specs->v[i]);
+	}
 	return rc;
 }
 

@@ -19,6 +19,8 @@ MUST_CHECK int init_nodes_parse(struct init_nodes *, const struct opt_list *spec
 /* Asks each who it is, and sorts them.  Errors name the node, and what to do. */
 MUST_CHECK int init_nodes_ask(struct init_nodes *, const char *cluster, uint64_t timeout_ms,
 			      struct err *);
+/* One of them; n->name is empty when the node itself shall tell it. */
+MUST_CHECK int init_nodes_parse_one(struct map_node *n, const char *spec, struct err *);
 void init_nodes_release(struct init_nodes *);
 
 #endif

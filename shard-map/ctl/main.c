@@ -6,6 +6,7 @@
 
 #include "gitproto/base/units.h"
 #include "shard-map/ctl/cmd_map.h"
+#include "shard-map/ctl/cmd_map_plan.h"
 #include "shard-map/ctl/cmd_repo.h"
 #include "shard-map/ctl/cmd_status.h"
 #include "shard-map/ctl/ctl.h"
@@ -22,6 +23,10 @@ static const struct command commands[] = {
 	{ "map init", 0, "--node NODE... [--shards N] [--replicas N|all]",
 	  "begin a cluster of nodes that are started", cmd_map_init },
 	{ "map show", 0, "", "nodes and shards as the map wishes them", cmd_map_show },
+	{ "map diff", 2, "OLD NEW", "what moves between two maps: versions, or files",
+	  cmd_map_diff },
+	{ "map plan", 0, "[--add NODE] [--drain NAME] [--weight NAME=W] [--replicas N|all]",
+	  "what would move; changes nothing", cmd_map_plan },
 	{ "repo create", 1, "REPO [--head BRANCH] [--object-format F]", "make a repository",
 	  cmd_repo_create },
 	{ "repo delete", 1, "REPO", "delete a repository everywhere", cmd_repo_delete },

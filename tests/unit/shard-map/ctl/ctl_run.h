@@ -17,8 +17,10 @@
 struct ctl_run {
 	struct log_test folder;
 	struct stub_node node[2];
-	struct buf out; /* of the last command: its stdout */
-	struct err err; /* its error */
+	struct buf out;       /* of the last command: its stdout */
+	struct err err;       /* its error */
+	struct ctl_opts opts; /* of the next command; its lists are freed by it */
+	const char *second;   /* second word of the next command */
 	bool partial, usage;
 };
 
@@ -63,15 +65,18 @@ ctl_run(struct ctl_run *r, int (*command)(struct ctl *, struct err *), const cha
 {
 	char log[600], path[128];
 	const char *set[] = { "cluster=test", log, "allow_weak_log=yes" };
-	struct ctl c = { .json = json, .timeout_ms = 3000 };
+	struct ctl c = { .json = json, .timeout_ms = 3000, .opts = r->opts };
 	int kept = dup(STDOUT_FILENO), fd, rc;
 
 	snprintf(log, sizeof(log), "log=%s", r->folder.url);
 	snprintf(path, sizeof(path), "%s/out", r->folder.folder);
 	assert_int_equal(conf_load(&ctl_conf_table, &c.conf, NULL, set, 3, &r->err), 0);
+	r->opts = (struct ctl_opts){ 0 };
 	if (word != NULL) {
-		c.words.v = mem_dup(&word, sizeof(word));
-		c.words.n = 1;
+		const char *words[] = { word, r->second };
+
+		c.words.v = mem_dup(words, sizeof(words));
+		c.words.n = r->second != NULL ? 2 : 1;
 	}
 	r->err.code = 0;
 	fflush(stdout);
