@@ -28,6 +28,7 @@ struct hold {
 	uint32_t shard;
 	struct staging_hold h;
 	bool confirmed;      /* false: the pack is still coming */
+	bool released;       /* meanwhile: it will not be confirmed */
 	uint64_t decided_at; /* offset of the record that ended it; OPEN */
 	LIST_ENTRY(hold) next;
 };
@@ -281,8 +282,8 @@ on_written(void *arg)
 	/* The log may have moved on while the pack came in (R8: confirmed in this reign). */
 	if (c->err.code == 0 && !staging_may_hold(shard_state(c->shard), &c->hold->h.reign))
 		err_set(&c->err, ERR_WRONG_NODE, "that reign is over");
-	if (c->err.code == 0 && c->xchg == NULL)
-		err_set(&c->err, ERR_CLOSED, "the primary went away");
+	if (c->err.code == 0 && (c->xchg == NULL || c->hold->released))
+		err_set(&c->err, ERR_CLOSED, "the primary gave that push up");
 	if (c->err.code != 0) {
 		refuse(c, &c->err);
 		write_next(s);
@@ -396,9 +397,13 @@ stage_hold_release(struct stage_holds *s, struct http_xchg *x, struct shard *sha
 	}
 	for (h = LIST_FIRST(&s->all); h != NULL; h = after) {
 		after = LIST_NEXT(h, next);
-		if (h->confirmed && h->shard == shard_index(shard) && h->decided_at == OPEN &&
-		    staging_on_release(&h->h, &want.reign, want.push) == STAGING_DROP)
+		if (h->shard != shard_index(shard) || h->decided_at != OPEN ||
+		    staging_on_release(&h->h, &want.reign, want.push) != STAGING_DROP)
+			continue;
+		if (h->confirmed)
 			end_hold(s, h);
+		else
+			h->released = true; /* who receives the pack still needs it */
 	}
 	http_xchg_reply(x, 200, NULL, "text/plain", SLICE_LIT("ok\n"));
 }
