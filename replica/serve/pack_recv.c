@@ -32,7 +32,8 @@ struct pack_recv {
 	bool working, finished;
 	struct err err;
 	pack_recv_fn *done;
-	void *arg;
+	loop_fn *gone; /* after pack_recv_drop; may be NULL */
+	void *arg;     /* of both */
 };
 
 static void go_on(struct pack_recv *);
@@ -134,13 +135,24 @@ finish(struct pack_recv *r)
 }
 
 static void
+let_go(struct pack_recv *r)
+{
+	loop_fn *gone = r->gone;
+	void *arg = r->arg;
+
+	release(r);
+	if (gone != NULL)
+		gone(arg);
+}
+
+static void
 on_job(void *arg)
 {
 	struct pack_recv *r = arg;
 
 	r->working = false;
 	if (r->from == NULL) {
-		release(r);
+		let_go(r);
 		return;
 	}
 	if (r->err.code != 0 || r->now == 2)
@@ -184,7 +196,7 @@ fail_soon(void *arg)
 
 	r->working = false;
 	if (r->from == NULL)
-		release(r);
+		let_go(r);
 	else
 		finish(r);
 }
@@ -234,18 +246,25 @@ pack_recv_new(struct work *w, const char *staging, struct stream *from,
 }
 
 void
-pack_recv_free(struct pack_recv **rp)
+pack_recv_drop(struct pack_recv **rp, loop_fn *gone, void *arg)
 {
 	struct pack_recv *r = *rp;
 
-	if (r == NULL)
-		return;
 	*rp = NULL;
 	stream_on(r->from, NULL, NULL);
 	r->from = NULL;
 	r->finished = true;
+	r->gone = gone;
+	r->arg = arg;
 	if (!r->working)
-		release(r);
+		let_go(r);
+}
+
+void
+pack_recv_free(struct pack_recv **rp)
+{
+	if (*rp != NULL)
+		pack_recv_drop(rp, NULL, NULL);
 }
 
 bool

@@ -20,6 +20,9 @@ struct pack_recv *pack_recv_new(struct work *, const char *staging, struct strea
 				const struct pack_name *, pack_recv_fn *, void *arg);
 /* The stream's READABLE and DEAD are the recv's until here. */
 void pack_recv_free(struct pack_recv **);
+/* The same; gone(arg) comes once no file of it can appear any more, perhaps before it returns: a
+ * worker may be giving the files their names at this moment. */
+void pack_recv_drop(struct pack_recv **, loop_fn *gone, void *arg);
 
 /* "HEX:SIZE" */
 MUST_CHECK bool pack_name_parse(uint8_t sha256[32], uint64_t *size, const char *text);

@@ -238,6 +238,15 @@ coming_free(struct coming *c)
 }
 
 static void
+on_recv_gone(void *arg)
+{
+	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
+
+	end_hold(c->holds, c->hold);
+	coming_free(c);
+}
+
+static void
 on_coming_gone(void *arg)
 {
 	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
@@ -245,11 +254,10 @@ on_coming_gone(void *arg)
 	c->xchg = NULL;
 	if (c->writing)
 		return; /* the worker's end frees it; not confirmed: the primary heard nothing */
-	if (c->recv != NULL) {
-		pack_recv_free(&c->recv);
-		end_hold(c->holds, c->hold);
-	}
-	coming_free(c);
+	if (c->recv != NULL)
+		pack_recv_drop(&c->recv, on_recv_gone, c);
+	else
+		coming_free(c);
 }
 
 static void
