@@ -8,6 +8,7 @@ retry_word(enum retry_reason r)
 		[RETRY_BUSY] = "busy",
 		[RETRY_LOST] = "lost",
 		[RETRY_SILENT] = "silent",
+		[RETRY_SLOW] = "slow",
 		[RETRY_NO_NODE] = "no_node",
 	};
 

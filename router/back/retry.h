@@ -14,6 +14,7 @@ enum retry_reason {
 	RETRY_BUSY,       /* 503 */
 	RETRY_LOST,       /* the connection broke before an answer */
 	RETRY_SILENT,     /* the node's beats stopped before an answer */
+	RETRY_SLOW,       /* a read waited there long enough, and another node was free */
 	RETRY_NO_NODE,    /* nobody was there to be asked */
 	RETRY_NREASONS
 };

@@ -64,6 +64,18 @@ attempt_answer(const struct attempt *a)
 	return http_call_response(a->call);
 }
 
+void
+attempt_refusal(struct attempt *a, struct err *out)
+{
+	struct slice s = slice_head(stream_peek(attempt_stream(a), 400), 400);
+	ssize_t line = slice_find(s, '\n');
+
+	if (line >= 0)
+		s = slice_head(s, (size_t)line);
+	err_set(out, ERR_UNAVAILABLE, "node %u answered %d%s%.*s", attempt_node(a),
+		attempt_answer(a)->status, s.len > 0 ? ": " : "", SLICE_ARG(s));
+}
+
 bool
 attempt_sent(const struct attempt *a)
 {

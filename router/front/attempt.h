@@ -29,6 +29,8 @@ bool attempt_runs(const struct attempt *);
 uint32_t attempt_node(const struct attempt *); /* 0: none is under way */
 struct stream *attempt_stream(struct attempt *);
 const struct http_head *attempt_answer(const struct attempt *); /* after ATTEMPT_HEAD */
+/* A refusal in words, with the node's own as far as they are here already: ERR_UNAVAILABLE. */
+void attempt_refusal(struct attempt *, struct err *out);
 bool attempt_sent(const struct attempt *); /* may anything of it have reached the node? */
 const char *attempt_why(const struct attempt *);
 

@@ -8,6 +8,7 @@
 #include "gitproto/base/rnd.h"
 #include "gitproto/net/relay.h"
 #include "router/back/retry.h"
+#include "router/front/account.h"
 #include "router/front/attempt.h"
 #include "router/front/door.h"
 #include "router/front/forward.h"
@@ -31,22 +32,18 @@ struct req {
 	struct req_env *env;
 	struct http_xchg *x;   /* borrowed until on_close */
 	struct stream *client; /* borrowed from x */
-	char id[17];
-	uint64_t began;
+	struct account acc;
 	struct door door; /* what the client asks for */
 	bool admitted;
 	uint64_t sticky;
-	uint32_t shard;
 
 	struct attempt attempt;
 	struct route_tried tried; /* in this round */
 	unsigned round;           /* of waiting */
-	unsigned asked;           /* nodes, in all rounds */
-	uint32_t node;            /* the last one that was asked */
 	struct err why;           /* the last attempt came to nothing */
 	struct timer *timer;      /* owned; of a wait, or of progress while a node is asked */
 	uint64_t moved;           /* bytes at the last look at the progress */
-	unsigned still;           /* looks without any */
+	uint64_t moved_ns;        /* when it was seen last, clock_boot_ns */
 	struct shards_waiter news;
 
 	enum body body;
@@ -54,9 +51,6 @@ struct req {
 	bool held_all;      /* it is the whole body */
 	struct relay *up;   /* owned; client to node */
 	struct relay *down; /* owned; node to client */
-	int status;         /* of the answer; 0: none yet */
-	bool whole;         /* the answer reached its end */
-	uint64_t in, out;   /* bytes of bodies */
 };
 
 static enum step st_check(struct req *);
@@ -84,33 +78,11 @@ static void
 stop_relays(struct req *r)
 {
 	if (r->up != NULL)
-		r->in += relay_bytes(r->up);
+		r->acc.in += relay_bytes(r->up);
 	if (r->down != NULL)
-		r->out += relay_bytes(r->down);
+		r->acc.out += relay_bytes(r->down);
 	relay_free(&r->up);
 	relay_free(&r->down);
-}
-
-static void
-write_account(const struct req *r, bool gone)
-{
-	uint64_t usec = (clock_boot_ns() - r->began) / 1000;
-	const struct http_head *h = http_xchg_request(r->x);
-	const char *repo = r->door.named ? r->door.path.repo.path : "-";
-	char shard[16] = "-";
-	const char *end = r->whole && !gone ? "ok" : r->status == 0 ? "gone" : "cut";
-
-	if (r->asked > 0)
-		snprintf(shard, sizeof(shard), "%u", r->shard);
-	front_stats_done(r->env->stats, r->door.kind, r->status, end[0] == 'c', usec);
-	stats_add(r->env->stats, FRONT_STATS_BYTES, 0, r->in);
-	stats_add(r->env->stats, FRONT_STATS_BYTES, 1, r->out);
-	log_info(r->id, "request",
-		 "peer=%s method=%s kind=%s repo=%s shard=%s node=%u status=%d in=%" PRIu64
-		 " out=%" PRIu64 " ms=%" PRIu64 ".%03u retries=%u end=%s",
-		 http_xchg_peer(r->x), h->method, front_stats_kind_word(r->door.kind), repo, shard,
-		 r->node, r->status, r->in, r->out, usec / 1000, (unsigned)(usec % 1000),
-		 r->asked > 0 ? r->asked - 1 : 0, end);
 }
 
 /* The answer is out, or the client is gone: the one place where a request ends. */
@@ -128,7 +100,8 @@ on_close(void *arg)
 		admit_leave(r->env->admit);
 		stats_move(r->env->stats, FRONT_STATS_ACTIVE, 0, -1);
 	}
-	write_account(r, gone);
+	account_end(&r->acc, r->env->stats, r->x, r->door.kind,
+		    r->door.named ? r->door.path.repo.path : NULL, gone);
 	buf_release(&r->held);
 	r->magic = 0;
 	loop_defer(r->env->loop, free, r);
@@ -145,14 +118,14 @@ refuse(struct req *r, int status, const char *text)
 		timer_stop(r->timer);
 	shards_unwait(&r->news);
 	stream_on(r->client, NULL, NULL);
-	r->status = status;
-	r->whole = true;
-	r->out = reply_size(text);
+	r->acc.status = status;
+	r->acc.whole = true;
+	r->acc.out = reply_size(text);
 	if (status >= 500 &&
 	    (r->door.kind == FRONT_STATS_FETCH || r->door.kind == FRONT_STATS_PUSH))
-		reply_in_band(r->x, r->id, r->door.path.service, text);
+		reply_in_band(r->x, r->acc.id, r->door.path.service, text);
 	else
-		reply_text(r->x, r->id, status, r->door.allow, text);
+		reply_text(r->x, r->acc.id, status, r->door.allow, text);
 	return STEP_WAIT;
 }
 
@@ -213,7 +186,7 @@ st_hold(struct req *r)
 
 		buf_add_slice(&r->held, got);
 		stream_take(r->client, got.len);
-		r->in += got.len;
+		r->acc.in += got.len;
 	}
 	if (!buf_ok(&r->held))
 		return refuse(r, 503, "out of memory; try again");
@@ -232,7 +205,7 @@ st_hold(struct req *r)
 static bool
 is_late(const struct req *r)
 {
-	return clock_boot_ns() - r->began >= r->env->retry_msec * CLOCK_MSEC;
+	return clock_boot_ns() - r->acc.began_ns >= r->env->retry_msec * CLOCK_MSEC;
 }
 
 static enum step
@@ -256,11 +229,12 @@ st_pick(struct req *r)
 	struct node_sess *n;
 
 	/* each time anew: the map may have changed */
-	r->shard = route_shard(r->env->route, slice_str(r->door.path.repo.path));
-	if (r->asked + r->round > 0 && is_late(r))
+	r->acc.shard = route_shard(r->env->route, slice_str(r->door.path.repo.path));
+	if (r->acc.asked + r->round > 0 && is_late(r))
 		return give_up(r);
-	n = r->door.writes ? route_write(r->env->route, r->shard, &r->tried)
-			   : route_read(r->env->route, r->shard, r->sticky, rnd_u64(), &r->tried);
+	n = r->door.writes
+		    ? route_write(r->env->route, r->acc.shard, &r->tried)
+		    : route_read(r->env->route, r->acc.shard, r->sticky, rnd_u64(), &r->tried);
 	if (n != NULL)
 		return st_ask(r, n);
 	r->step = st_wait;
@@ -297,6 +271,13 @@ set_timer(struct req *r, uint64_t msec)
 	timer_set(r->timer, msec);
 }
 
+/* How often a node that is asked is looked after. */
+static uint64_t
+watch_msec(const struct req *r)
+{
+	return MAX(MIN(r->env->stall_msec / 2, r->env->retry_msec / 3), (uint64_t)1);
+}
+
 static void
 on_news(void *arg)
 {
@@ -315,7 +296,7 @@ st_wait(struct req *r)
 	r->news.fn = on_news;
 	r->news.arg = r;
 	if (r->door.writes)
-		shards_wait(route_shards(r->env->route), r->shard, &r->news);
+		shards_wait(route_shards(r->env->route), r->acc.shard, &r->news);
 	return STEP_WAIT;
 }
 
@@ -335,14 +316,14 @@ on_attempt(enum attempt_event e, void *arg)
 		r->step = st_judge;
 		break;
 	case ATTEMPT_LOST:
-		err_set(&r->why, ERR_CLOSED, "node %u: %s", r->node, attempt_why(&r->attempt));
+		err_set(&r->why, ERR_CLOSED, "node %u: %s", r->acc.node, attempt_why(&r->attempt));
 		r->step = st_lost;
 		break;
 	case ATTEMPT_SILENT:
 		/* Once the answer or the body flows, only the connection's end decides. */
 		if (r->body == BODY_STREAMING || r->down != NULL)
 			return;
-		err_set(&r->why, ERR_UNAVAILABLE, "node %u does not answer", r->node);
+		err_set(&r->why, ERR_UNAVAILABLE, "node %u does not answer", r->acc.node);
 		r->step = st_lost;
 		break;
 	}
@@ -356,25 +337,25 @@ st_ask(struct req *r, struct node_sess *n)
 		.path = &r->door.path,
 		.from = http_xchg_request(r->x),
 		.peer = http_xchg_peer(r->x),
-		.id = r->id,
+		.id = r->acc.id,
 		.map = route_map_version(r->env->route),
-		.shard = r->shard,
+		.shard = r->acc.shard,
 	};
 	struct http_head *h;
 	struct err e;
 
-	shards_primary(route_shards(r->env->route), r->shard, &f.epoch);
+	shards_primary(route_shards(r->env->route), r->acc.shard, &f.epoch);
 	if (forward_request(&h, &f, &e) < 0)
 		return refuse(r, 431, err_text(&e));
-	r->node = node_sess_number(n);
-	r->asked++;
-	route_tried_add(&r->tried, r->node);
+	r->acc.node = node_sess_number(n);
+	r->acc.asked++;
+	route_tried_add(&r->tried, r->acc.node);
 	attempt_begin(&r->attempt, n, h, r->body != BODY_NONE, on_attempt, r);
-	r->still = 0;
-	set_timer(r, MAX(r->env->stall_msec / 2, (uint64_t)1));
+	r->moved_ns = clock_boot_ns();
+	set_timer(r, watch_msec(r));
 	http_head_free(&h);
-	log_debug(r->id, "ask", "repo=%s shard=%u node=%u epoch=%" PRIu64, r->door.path.repo.path,
-		  r->shard, r->node, f.epoch);
+	log_debug(r->acc.id, "ask", "repo=%s shard=%u node=%u epoch=%" PRIu64,
+		  r->door.path.repo.path, r->acc.shard, r->acc.node, f.epoch);
 	if (r->body == BODY_NONE || r->door.writes)
 		return STEP_WAIT;
 	r->step = st_send_body;
@@ -391,7 +372,7 @@ on_up(enum relay_end how, void *arg)
 	/* A node that wants no more of the body has its answer ready or is lost, a client that
 	 * died is told by on_close: either way somebody else goes on. */
 	(void)how;
-	r->in += relay_bytes(r->up);
+	r->acc.in += relay_bytes(r->up);
 	relay_free(&r->up);
 }
 
@@ -423,24 +404,11 @@ field_u64(const struct http_head *h, const char *name)
 	return v != NULL ? strtoull(v, NULL, 10) : 0;
 }
 
-/* The sentence in a refusal, as far as it is here already. */
-static void
-keep_words(struct req *r, const struct http_head *h)
-{
-	struct slice s = slice_head(stream_peek(attempt_stream(&r->attempt), 400), 400);
-	ssize_t line = slice_find(s, '\n');
-
-	if (line >= 0)
-		s = slice_head(s, (size_t)line);
-	err_set(&r->why, ERR_UNAVAILABLE, "node %u answered %d%s%.*s", r->node, h->status,
-		s.len > 0 ? ": " : "", SLICE_ARG(s));
-}
-
 static enum step
 try_again(struct req *r, enum retry_reason why)
 {
 	stats_add(r->env->stats, FRONT_STATS_RETRIES, why, 1);
-	log_debug(r->id, "again", "node=%u reason=%s why=%s", r->node, retry_word(why),
+	log_debug(r->acc.id, "again", "node=%u reason=%s why=%s", r->acc.node, retry_word(why),
 		  log_value(r->why.text, strlen(r->why.text)));
 	r->step = st_pick;
 	return STEP_NEXT;
@@ -455,15 +423,15 @@ st_judge(struct req *r)
 	if (r->body == BODY_STREAMING || !retry_status(h->status, &why)) {
 		/* a node's own trouble with a POST: its words, where git shows them */
 		if (h->status >= 500 && r->body != BODY_NONE) {
-			keep_words(r, h);
+			attempt_refusal(&r->attempt, &r->why);
 			return refuse(r, h->status, r->why.text);
 		}
 		r->step = st_answer;
 		return STEP_NEXT;
 	}
-	keep_words(r, h);
+	attempt_refusal(&r->attempt, &r->why);
 	if (why == RETRY_WRONG_NODE && r->door.writes)
-		shards_told(route_shards(r->env->route), r->shard, r->node,
+		shards_told(route_shards(r->env->route), r->acc.shard, r->acc.node,
 			    field_u64(h, "gitshard-epoch"),
 			    (uint32_t)field_u64(h, "gitshard-primary"));
 	attempt_end(&r->attempt);
@@ -485,10 +453,10 @@ st_lost(struct req *r)
 	bool silent = r->why.code == ERR_UNAVAILABLE;
 
 	if (r->up != NULL)
-		r->in += relay_bytes(r->up);
+		r->acc.in += relay_bytes(r->up);
 	relay_free(&r->up);
 	if (r->body == BODY_STREAMING) {
-		log_warn(r->id, "lost", "repo=%s sent=%d why=%s", r->door.path.repo.path,
+		log_warn(r->acc.id, "lost", "repo=%s sent=%d why=%s", r->door.path.repo.path,
 			 attempt_sent(&r->attempt), log_value(r->why.text, strlen(r->why.text)));
 		return refuse(r, 503, lost_words(r));
 	}
@@ -496,20 +464,45 @@ st_lost(struct req *r)
 	return try_again(r, silent ? RETRY_SILENT : RETRY_LOST);
 }
 
-/* A node that is alive and does nothing: the last resort, its own deadlines are shorter. */
+/* A read waits at a node that cannot show yet how fresh it is: another one may be quicker.  When
+ * there is no other, this one keeps it. */
+static bool
+move_on(struct req *r, uint64_t idle)
+{
+	struct node_sess *n;
+
+	if (r->door.writes || r->body == BODY_STREAMING || r->down != NULL ||
+	    idle < r->env->retry_msec / 3 * CLOCK_MSEC)
+		return false;
+	n = route_read(r->env->route, r->acc.shard, r->sticky, rnd_u64(), &r->tried);
+	if (n == NULL)
+		return false;
+	stats_add(r->env->stats, FRONT_STATS_RETRIES, RETRY_SLOW, 1);
+	attempt_end(&r->attempt);
+	if (st_ask(r, n) == STEP_NEXT)
+		req_run(r);
+	return true;
+}
+
+/* A node is asked.  That one is alive and does nothing is the last resort of all deadlines: its own
+ * ones are shorter. */
 static void
 watch(struct req *r)
 {
-	uint64_t moved = r->in + r->out + (r->up != NULL ? relay_bytes(r->up) : 0) +
+	uint64_t moved = r->acc.in + r->acc.out + (r->up != NULL ? relay_bytes(r->up) : 0) +
 			 (r->down != NULL ? relay_bytes(r->down) : 0);
 	bool awaits_push = r->door.writes && r->body == BODY_STREAMING && r->up == NULL;
+	uint64_t now = clock_boot_ns(), limit = r->env->stall_msec * CLOCK_MSEC;
 
-	r->still = moved == r->moved ? r->still + 1 : 0;
+	if (moved != r->moved)
+		r->moved_ns = now;
 	r->moved = moved;
-	set_timer(r, MAX(r->env->stall_msec / 2, (uint64_t)1));
-	if (r->still <= (awaits_push ? 2 * REQ_PUSH_PATIENCE : 2))
+	if (move_on(r, now - r->moved_ns))
 		return;
-	err_set(&r->why, ERR_TIMEOUT, "node %u made no progress", r->node);
+	set_timer(r, watch_msec(r));
+	if (now - r->moved_ns < (awaits_push ? REQ_PUSH_PATIENCE : 1) * limit)
+		return;
+	err_set(&r->why, ERR_TIMEOUT, "node %u made no progress", r->acc.node);
 	if (r->down != NULL) {
 		on_down(RELAY_FROM_DIED, r);
 		return;
@@ -534,8 +527,8 @@ answer_lost(struct req *r)
 {
 	struct buf b = BUF_MAX(4096);
 
-	log_warn(r->id, "lost", "repo=%s node=%u status=%d why=%s", r->door.path.repo.path, r->node,
-		 r->status, lost_why(r));
+	log_warn(r->acc.id, "lost", "repo=%s node=%u status=%d why=%s", r->door.path.repo.path,
+		 r->acc.node, r->acc.status, lost_why(r));
 	reply_add_in_band(&b, r->door.path.service, lost_words(r));
 	stream_write(r->client, buf_slice(&b));
 	stream_end(r->client);
@@ -549,13 +542,13 @@ on_down(enum relay_end how, void *arg)
 
 	if (how == RELAY_TO_DIED)
 		return; /* on_close follows */
-	r->whole = how == RELAY_DONE;
+	r->acc.whole = how == RELAY_DONE;
 	if (how == RELAY_FROM_DIED && relay_bytes(r->down) == 0 && r->body != BODY_NONE) {
 		/* nothing was said yet: there is still room for words */
 		answer_lost(r);
 	} else if (how == RELAY_FROM_DIED) {
-		log_warn(r->id, "cut", "repo=%s node=%u status=%d why=%s", r->door.path.repo.path,
-			 r->node, r->status, lost_why(r));
+		log_warn(r->acc.id, "cut", "repo=%s node=%u status=%d why=%s",
+			 r->door.path.repo.path, r->acc.node, r->acc.status, lost_why(r));
 		/* without its end: git must see that this is not all */
 		stream_reset(r->client, "the node was lost in the middle of its answer");
 	}
@@ -571,10 +564,10 @@ st_answer(struct req *r)
 	struct http_head *h;
 	struct err e;
 
-	if (forward_response(&h, attempt_answer(&r->attempt), r->id, &e) < 0)
+	if (forward_response(&h, attempt_answer(&r->attempt), r->acc.id, &e) < 0)
 		return refuse(r, 502, err_text(&e));
 	buf_release(&r->held);
-	r->status = h->status;
+	r->acc.status = h->status;
 	http_xchg_respond(r->x, h);
 	http_head_free(&h);
 	r->down = relay_new(attempt_stream(&r->attempt), r->client, &o);
@@ -590,10 +583,9 @@ req_new(struct req_env *env, struct http_xchg *x)
 	r->env = env;
 	r->x = x;
 	r->client = http_xchg_stream(x);
-	r->began = clock_boot_ns();
+	account_begin(&r->acc);
 	r->held = BUF_MAX(REQ_REPLAY);
 	r->step = st_check;
-	snprintf(r->id, sizeof(r->id), "%016" PRIx64, rnd_u64());
 	http_xchg_on_close(x, on_close, r);
 	req_run(r);
 }

@@ -282,6 +282,40 @@ test_silent_node(void **state)
 	bed_close(&b);
 }
 
+/* A node lives and says nothing: another one is asked; when there is no other, it keeps the read. */
+static void
+test_slow_node(void **state)
+{
+	struct bed b;
+	struct client c;
+
+	(void)state;
+	bed_open(&b, hang, 1, 600, 100);
+	client_open(&c, &b, GET("a/b"));
+	run_msec(b.loop, 50);
+	assert_int_equal(bed_hits(&b), 1);
+	for (unsigned i = 0; i < FAKES; i++)
+		b.node[i].git = say_hello;
+	assert_true(run_until(b.loop, is_over, &c));
+	assert_int_equal(client_status(&c), 200);
+	assert_int_equal(bed_hits(&b), 2);
+	assert_int_equal(stats_get(b.stats, FRONT_STATS_RETRIES, RETRY_SLOW), 1);
+	client_close(&c);
+	for (unsigned i = 0; i < FAKES; i++)
+		b.node[i].git = hang;
+	client_open(&c, &b, GET("a/b"));
+	run_msec(b.loop, 1000);
+	assert_int_equal(bed_hits(&b), 2 + FAKES);
+	assert_false(c.over);
+	for (unsigned i = 0; i < FAKES; i++)
+		if (!LIST_EMPTY(&b.node[i].hits))
+			hit_reply(LIST_FIRST(&b.node[i].hits), 200, "late\n");
+	assert_true(run_until(b.loop, is_over, &c));
+	assert_int_equal(client_status(&c), 200);
+	client_close(&c);
+	bed_close(&b);
+}
+
 static void
 send_some(struct hit *h)
 {
@@ -335,6 +369,7 @@ main(void)
 		cmocka_unit_test(test_read_goes_on),
 		cmocka_unit_test(test_read_of_the_dead),
 		cmocka_unit_test(test_silent_node),
+		cmocka_unit_test(test_slow_node),
 		cmocka_unit_test(test_cut_answer),
 	};
 
