@@ -36,6 +36,7 @@ class Cluster:
         self.raw(*args)
         self.up_seconds = time.monotonic() - begin
         self.git = gitrun.Git(self.dir / "home")
+        self.reported = set()  # leftovers that an earlier test has failed for
         self.read_env()
 
     def read_env(self):
@@ -59,8 +60,8 @@ class Cluster:
     def down(self):
         """Ends it, and fails if anything was left or a daemon found a bug in itself."""
         p = self.raw("down", str(self.dir), check=False)
-        assert p.returncode == 0, p.stderr
         self.check_logs()
+        assert p.returncode == 0, p.stderr
 
     def check_logs(self):
         for log in sorted((self.dir / "log").glob("*.log")):
@@ -238,9 +239,12 @@ class Cluster:
         self.no_children()
 
         def bad():
-            return [p for n in nodes or self.nodes
-                    for p in gitrun.leftovers(self.repo_dir(n, repo), self.staging(n))]
-        wait_for(lambda: not bad(), 10, lambda: f"nothing left behind: {bad()}")
+            return {p for n in nodes or self.nodes
+                    for p in gitrun.leftovers(self.repo_dir(n, repo), self.staging(n))} - self.reported
+        try:
+            wait_for(lambda: not bad(), 10, lambda: f"nothing left behind: {sorted(bad())}")
+        finally:
+            self.reported |= bad()
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
