@@ -66,6 +66,8 @@ allowed(int fd, struct buf *line)
 
 		if (slice_eq_str(word, "go"))
 			go = true;
+		else if (slice_eq_str(word, "say"))
+			fprintf(stderr, "%.*s\n", SLICE_ARG(rest));
 		else if (slice_eq_str(word, "refuse"))
 			fprintf(stderr, "error: %.*s\n", SLICE_ARG(rest));
 	}
@@ -274,7 +276,7 @@ relay_answers(int fd, struct buf *answer)
 
 	while ((kind = hook_wire_read(fd, &line)) == HOOK_WIRE_LINE) {
 		if (strncmp(buf_str(&line), "say ", 4) == 0)
-			fprintf(stderr, "error: %s\n", buf_str(&line) + 4);
+			fprintf(stderr, "%s\n", buf_str(&line) + 4);
 		else
 			pktline_addf(answer, "%s", buf_str(&line));
 	}

@@ -4,7 +4,7 @@
  * line a pkt-line, each message ended by a flush:
  *
  *	H: pre-receive PUSH		R: go			(the repository's hooks may run)
- *	H: quarantine DIR		or refuse TEXT
+ *	H: quarantine DIR		or say LINE ..., refuse TEXT
  *	H: command OLD NEW REF ...
  *	H: declined			(the repository's pre-receive said no; the end)
  *	H: ng REF TEXT ...		R: go | refuse TEXT	(staged where needed)

@@ -42,6 +42,7 @@ push_free_refs(struct push *p)
 	free(p->refs);
 	p->refs = NULL;
 	p->n_refs = 0;
+	buf_release(&p->say);
 }
 
 static int
@@ -100,7 +101,7 @@ check_twice(struct push *p, const struct names *s)
 static void
 say_lock(struct buf *say, const char *name, const char *why)
 {
-	buf_addf(say, "cannot lock ref '%s': %s\n", name, why);
+	buf_addf(say, "error: cannot lock ref '%s': %s\n", name, why);
 }
 
 /* Against the values of this moment. */
@@ -140,7 +141,7 @@ check_value(struct push_ref *r, const struct refset *refs, struct buf *say)
 		return;
 	}
 	if (oid_is_zero(&r->new) && head != NULL && strcmp(head, r->name) == 0) {
-		buf_addf(say, "refusing to delete the current branch: %s\n", r->name);
+		buf_addf(say, "error: refusing to delete the current branch: %s\n", r->name);
 		push_refuse_ref(r, "deletion of the current branch prohibited");
 	}
 }
@@ -197,7 +198,7 @@ push_check(struct push *p, struct buf *say)
 		p->refs[i].done = false;
 		if (p->refs[i].why == NULL &&
 		    refname_check(slice_str(p->refs[i].name), &err) != 0) {
-			buf_addf(say, "refusing to update funny ref '%s' remotely\n",
+			buf_addf(say, "error: refusing to create funny ref '%s' remotely\n",
 				 p->refs[i].name);
 			push_refuse_ref(&p->refs[i], "funny refname");
 		}

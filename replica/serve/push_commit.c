@@ -103,15 +103,14 @@ drop_pack(struct push *p)
 }
 
 static void
-answer(struct push *p, const struct buf *say)
+answer(struct push *p)
 {
 	struct buf lines = BUF_MAX(MAX_ANSWER);
 
 	if (p->hook == HOOK_ANSWERED)
 		return;
 	p->hook = HOOK_ANSWERED;
-	if (say != NULL)
-		push_hook_say(&lines, say);
+	push_hook_say(&lines, &p->say);
 	for (size_t i = 0; i < p->n_refs; i++) {
 		const struct push_ref *r = &p->refs[i];
 
@@ -127,9 +126,9 @@ answer(struct push *p, const struct buf *say)
 
 /* Nothing is open any more: answer, and let others in. */
 static void
-finish(struct push *p, const struct buf *say)
+finish(struct push *p)
 {
-	answer(p, say);
+	answer(p);
 	drop_pack(p);
 	if (p->stage != NULL)
 		stage_send_free(&p->stage, p->keep);
@@ -160,7 +159,6 @@ static void
 on_late(void *arg)
 {
 	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
-	struct buf say = BUF_MAX(1024);
 
 	if (!p->append_open)
 		return; /* nothing is appended after the deadline: whatever is waited for, refuses */
@@ -170,10 +168,10 @@ on_late(void *arg)
 	for (size_t i = p->next_ref; i < p->n_refs; i++)
 		if (!p->refs[i].done)
 			push_refuse_ref(&p->refs[i], "not tried, push again");
-	buf_addf(&say, "the commit log did not answer in time: outcome unknown, push again\n");
+	buf_addf(&p->say,
+		 "error: the commit log did not answer in time: outcome unknown, push again\n");
 	log_warn(p->request, "push-unknown", "repo=%s", p->path.repo.path);
-	answer(p, &say);
-	buf_release(&say);
+	answer(p);
 }
 
 /* --- the record ----------------------------------------------------------------------------- */
@@ -214,7 +212,7 @@ on_fate(enum shard_fate fate, uint64_t offset, const char *why, void *arg)
 	else
 		refuse_open(p, "outcome unknown, push again");
 	p->keep = p->keep || fate == SHARD_UNKNOWN;
-	finish(p, NULL);
+	finish(p);
 }
 
 static void
@@ -335,7 +333,7 @@ append_next(struct push *p)
 		refuse_open(p, "%s", err_text(&err));
 	}
 	if (rc != 0 || n == 0)
-		finish(p, NULL);
+		finish(p);
 }
 
 /* --- lock, proof, check --------------------------------------------------------------------- */
@@ -343,21 +341,14 @@ append_next(struct push *p)
 static void
 check(struct push *p)
 {
-	struct buf say = BUF_MAX(MAX_ANSWER);
-
 	p->oid_len = (uint8_t)oid_size(p->repo->format);
-	if (!push_check(p, &say))
+	if (!push_check(p, &p->say))
 		refuse_open(p, "the repository is out of service on its primary; push again");
+	for (size_t i = 0; i < p->n_refs; i++)
+		if (p->refs[i].done && oid_is_zero(&p->refs[i].old) && oid_is_zero(&p->refs[i].new))
+			buf_addf(&p->say, "warning: deleting a non-existent ref\n");
 	p->next_ref = 0;
 	p->in_record = 0;
-	if (say.len > 0 && p->conn != NULL) {
-		struct buf lines = BUF_MAX(MAX_ANSWER);
-
-		push_hook_say(&lines, &say);
-		push_hook_tell(p, &lines);
-		buf_release(&lines);
-	}
-	buf_release(&say);
 	append_next(p);
 }
 
@@ -370,7 +361,7 @@ on_applied(int rc, void *arg)
 	/* Nothing is asked of the log so late that nobody would tell the client (on_late). */
 	if (rc != 0 || clock_boot_ns() > p->deadline_ns) {
 		refuse_open(p, "the primary is catching up; push again");
-		finish(p, NULL);
+		finish(p);
 		return;
 	}
 	check(p);
@@ -387,7 +378,7 @@ on_proof(int rc, uint64_t position, void *arg)
 				       ? "this node is not the primary any more; push again"
 				       : "the commit log does not answer; nothing was changed, "
 					 "push again");
-		finish(p, NULL);
+		finish(p);
 		return;
 	}
 	p->waits++;
@@ -403,7 +394,7 @@ on_lock(int rc, void *arg)
 	if (rc != 0) {
 		p->lock = NULL; /* the place in the queue is gone */
 		refuse_open(p, "other pushes to this repository took too long; push again");
-		finish(p, NULL);
+		finish(p);
 		return;
 	}
 	p->waits++;
@@ -449,7 +440,7 @@ on_synced(void *arg)
 	p->waits--;
 	if (err.code != 0) {
 		refuse_open(p, "%s", err_text(&err));
-		finish(p, NULL);
+		finish(p);
 		return;
 	}
 	if (p->stage != NULL)

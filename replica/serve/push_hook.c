@@ -87,13 +87,6 @@ push_hook_answer(struct push *p, struct buf *lines, bool last)
 }
 
 void
-push_hook_tell(struct push *p, const struct buf *lines)
-{
-	if (p->conn != NULL)
-		stream_write(p->conn->stream, buf_slice(lines));
-}
-
-void
 push_hook_gone(struct push *p)
 {
 	if (p->conn != NULL)
@@ -120,17 +113,12 @@ refuse_all(struct push *p, const char *fmt, ...)
 
 /* The reasons of a push of which nothing can be accepted; its objects vanish with it. */
 static void
-refuse_with_reasons(struct push *p, const struct buf *say)
+refuse_with_reasons(struct push *p)
 {
 	struct buf lines = BUF_MAX(MAX_LINES);
-	struct slice rest = buf_slice(say);
 
 	p->hook = HOOK_REFUSED;
-	while (rest.len > 0) {
-		struct slice l = slice_cut(&rest, '\n');
-
-		push_hook_add(&lines, "refuse %.*s", SLICE_ARG(l));
-	}
+	push_hook_say(&lines, &p->say);
 	for (size_t i = 0; i < p->n_refs && i < 100; i++)
 		if (p->refs[i].why != NULL)
 			push_hook_add(&lines, "refuse %s: %s", p->refs[i].name, p->refs[i].why);
@@ -152,19 +140,17 @@ deletes_only(const struct push *p)
 static bool
 refuses_now(struct push *p)
 {
-	struct buf say = BUF_MAX(MAX_LINES);
 	bool refused = true;
 
 	if (p->atomic && p->n_refs < p->req.n_commands) {
 		refuse_all(p, "atomic push failed: git refused one of its refs");
-	} else if (!push_check(p, &say)) {
+	} else if (!push_check(p, &p->say)) {
 		refuse_all(p, "the repository is out of service on its primary; push again");
 	} else if (push_all_refused(p) && !deletes_only(p)) {
-		refuse_with_reasons(p, &say);
+		refuse_with_reasons(p);
 	} else {
 		refused = false;
 	}
-	buf_release(&say);
 	return refused;
 }
 
@@ -283,10 +269,15 @@ on_types(void *arg)
 	struct push *p = t->push;
 
 	for (size_t i = 0; i < t->n && t->err.code == 0; i++)
-		if (!t->items[i].commit)
-			push_refuse_ref(&p->refs[t->index[i]],
-					"trying to write non-commit object %s to branch '%s'",
-					oid_text(&t->items[i].oid), p->refs[t->index[i]].name);
+		if (!t->items[i].commit) {
+			struct push_ref *r = &p->refs[t->index[i]];
+
+			buf_addf(&p->say,
+				 "error: cannot update ref '%s': trying to write non-commit object "
+				 "%s to branch '%s'\n",
+				 r->name, oid_text(&t->items[i].oid), r->name);
+			push_refuse_ref(r, "failed to update ref");
+		}
 	if (examined(p, &t->err))
 		decide(p);
 	git_env_free(&t->env);
@@ -388,6 +379,7 @@ on_pre_receive(struct push *p, struct slice lines)
 {
 	struct buf go = BUF_MAX(4096);
 
+	buf_init(&p->say, MAX_LINES);
 	if (p->hook != HOOK_NONE || !take_refs(p, lines)) {
 		refuse_all(p, "the hook's message makes no sense");
 		return;

@@ -70,6 +70,7 @@ struct push {
 	char quarantine[1024];  /* "" when the push brought no objects */
 	struct push_ref *refs;
 	size_t n_refs;
+	struct buf say; /* what the user is told beside the status per ref, lines in git's words */
 	bool atomic;
 	struct pushed_pack *pack;
 	unsigned examining; /* jobs that look at pack and objects */
@@ -122,8 +123,6 @@ MUST_CHECK int push_hook_listen(struct pushes *, struct err *);
 void push_hook_close(struct pushes *);
 /* Sends the lines that the waiting hook gets as its answer, a flush behind; last: the hook goes. */
 void push_hook_answer(struct push *, struct buf *lines, bool last);
-/* Lines before the answer proper. */
-void push_hook_tell(struct push *, const struct buf *lines);
 void push_hook_gone(struct push *); /* the push ends: nobody answers its hook any more */
 void push_hook_add(struct buf *lines, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Text of several lines: each as "say". */
