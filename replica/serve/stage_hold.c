@@ -20,12 +20,15 @@
 #include "shard-map/commitlog/staging.h"
 
 #define HOLD_FILE_MAX 65536
+#define HOLD_BYTES (4 + 16 + STAGING_HOLD_BYTES) /* shard, repository id, hold: in a .hold file */
+#define LOOK_MSEC 3000
 
 /* An unknown offset: the log has not decided about this hold. */
 #define OPEN UINT64_MAX
 
 struct hold {
 	uint32_t shard;
+	uint8_t repo[16];
 	struct staging_hold h;
 	bool confirmed;      /* false: the pack is still coming */
 	bool released;       /* meanwhile: it will not be confirmed */
@@ -41,6 +44,17 @@ struct stage_holds {
 	/* One .hold file is written at a time, with what holds there are then: none overwrites a
 	 * newer one. */
 	STAILQ_HEAD(, coming) to_write;
+	struct timer *timer;
+	LIST_HEAD(, look) looks; /* not answered yet */
+};
+
+/* Is the pack of a hold in its repository by now? */
+struct look {
+	struct stage_holds *holds;
+	uint32_t shard;
+	uint8_t repo[16], sha256[32];
+	uint64_t offset; /* of the record that named it; OPEN: none did */
+	LIST_ENTRY(look) next;
 };
 
 /* One pack on its way to us. */
@@ -81,6 +95,7 @@ encode_holds(struct buf *out, const struct stage_holds *s, const uint8_t sha256[
 	LIST_FOREACH (h, &s->all, next)
 		if (memcmp(h->h.sha256, sha256, 32) == 0) {
 			buf_add_u32(out, h->shard);
+			buf_add(out, h->repo, sizeof(h->repo));
 			staging_hold_encode(out, &h->h);
 		}
 }
@@ -113,11 +128,13 @@ end_hold(struct stage_holds *s, struct hold *h)
 }
 
 static struct hold *
-add_hold(struct stage_holds *s, uint32_t shard, const struct staging_hold *h)
+add_hold(struct stage_holds *s, uint32_t shard, const uint8_t repo[16],
+	 const struct staging_hold *h)
 {
 	struct hold *new = MEM_NEW(struct hold);
 
 	new->shard = shard;
+	memcpy(new->repo, repo, sizeof(new->repo));
 	new->h = *h;
 	new->decided_at = OPEN;
 	LIST_INSERT_HEAD(&s->all, new, next);
@@ -135,15 +152,14 @@ load_file(struct stage_holds *s, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", s->dir, name);
 	if (fsio_read(&b, path, HOLD_FILE_MAX, NULL) == 0)
-		for (in = buf_slice(&b); in.len >= 4 + STAGING_HOLD_BYTES;
-		     in = slice_skip(in, 4 + STAGING_HOLD_BYTES)) {
+		for (in = buf_slice(&b); in.len >= HOLD_BYTES; in = slice_skip(in, HOLD_BYTES)) {
 			uint32_t shard = (uint32_t)in.p[0] << 24 | (uint32_t)in.p[1] << 16 |
 					 (uint32_t)in.p[2] << 8 | in.p[3];
 
 			if (staging_hold_decode(&h,
-						slice_head(slice_skip(in, 4), STAGING_HOLD_BYTES),
+						slice_head(slice_skip(in, 20), STAGING_HOLD_BYTES),
 						NULL) == 0)
-				add_hold(s, shard, &h)->confirmed = true;
+				add_hold(s, shard, in.p + 4, &h)->confirmed = true;
 		}
 	buf_release(&b);
 }
@@ -190,6 +206,63 @@ load_all(struct stage_holds *s)
 	sweep(s);
 }
 
+/* --- what is in its repository already ------------------------------------------------------ */
+
+static void
+loop_looked(void *arg)
+{
+	struct look *l = arg;
+	struct stage_holds *s = l->holds;
+	struct shard *shard = shards_get(s->serve->shards, l->shard);
+	bool durable = shard != NULL && l->offset < shard_applied(shard);
+	struct hold *h, *after;
+
+	for (h = LIST_FIRST(&s->all); h != NULL && durable; h = after) {
+		after = LIST_NEXT(h, next);
+		if (h->confirmed && h->shard == l->shard && memcmp(h->repo, l->repo, 16) == 0 &&
+		    memcmp(h->h.sha256, l->sha256, 32) == 0)
+			end_hold(s, h);
+	}
+	LIST_REMOVE(l, next);
+	free(l);
+}
+
+/* On the apply thread. */
+static void
+on_looked(int rc, const struct catalog_pack *pack, void *arg)
+{
+	struct look *l = arg;
+
+	l->offset = rc == 0 ? pack->offset : OPEN;
+	loop_post(l->holds->serve->loop, loop_looked, l);
+}
+
+/* A hold is not always there when its record is read and applied: the pack of a push that the other
+ * voters decided comes late, and a process may end just before its hold does.  Once an effective
+ * record has brought the pack into its repository, that copy is kept for good. */
+static void
+look_for_all(void *arg)
+{
+	struct stage_holds *s = arg;
+	struct hold *h;
+	struct look *l;
+
+	timer_set(s->timer, LOOK_MSEC);
+	if (!LIST_EMPTY(&s->looks))
+		return;
+	LIST_FOREACH (h, &s->all, next) {
+		if (!h->confirmed)
+			continue;
+		l = MEM_NEW(struct look);
+		l->holds = s;
+		l->shard = h->shard;
+		memcpy(l->repo, h->repo, sizeof(l->repo));
+		memcpy(l->sha256, h->h.sha256, sizeof(l->sha256));
+		LIST_INSERT_HEAD(&s->looks, l, next);
+		apply_find_pack(s->serve->apply, l->repo, l->sha256, on_looked, l);
+	}
+}
+
 int
 stage_holds_new(struct stage_holds **out, struct serve *serve, struct err *err)
 {
@@ -199,6 +272,7 @@ stage_holds_new(struct stage_holds **out, struct serve *serve, struct err *err)
 	s->serve = serve;
 	LIST_INIT(&s->all);
 	STAILQ_INIT(&s->to_write);
+	LIST_INIT(&s->looks);
 	snprintf(s->dir, sizeof(s->dir), "%s/%s", serve->data, APPLY_STAGING);
 	rc = fsio_mkdirs(s->dir, 0700, err);
 	if (rc != 0) {
@@ -206,6 +280,8 @@ stage_holds_new(struct stage_holds **out, struct serve *serve, struct err *err)
 		return rc;
 	}
 	load_all(s);
+	s->timer = timer_new(serve->loop, look_for_all, s);
+	timer_set(s->timer, LOOK_MSEC);
 	*out = s;
 	return 0;
 }
@@ -215,10 +291,16 @@ stage_holds_free(struct stage_holds **sp)
 {
 	struct stage_holds *s = *sp;
 	struct hold *h;
+	struct look *l;
 
 	if (s == NULL)
 		return;
 	*sp = NULL;
+	timer_free(&s->timer);
+	while ((l = LIST_FIRST(&s->looks)) != NULL) {
+		LIST_REMOVE(l, next);
+		free(l);
+	}
 	while ((h = LIST_FIRST(&s->all)) != NULL) {
 		LIST_REMOVE(h, next);
 		free(h);
@@ -364,12 +446,16 @@ void
 stage_hold_receive(struct stage_holds *s, struct http_xchg *x, struct shard *shard)
 {
 	const struct http_head *req = http_xchg_request(x);
+	const char *repo_text = http_head_get(req, "gitshard-repo");
 	struct pack_name name;
 	struct staging_hold h;
 	struct coming *c;
 	struct err err;
+	uint8_t repo[16];
 	int rc = parse_hold(&h, &name.size, req, &err);
 
+	if (rc == 0 && (repo_text == NULL || hex_decode(repo, 16, slice_str(repo_text)) != 0))
+		rc = err_set(&err, ERR_BAD, "gitshard-repo is missing or malformed");
 	if (rc == 0 &&
 	    !pack_name_parse(name.idx_sha256, &name.idx_size, http_head_get(req, "gitshard-idx")))
 		rc = err_set(&err, ERR_BAD, "gitshard-idx is missing or malformed");
@@ -386,7 +472,7 @@ stage_hold_receive(struct stage_holds *s, struct http_xchg *x, struct shard *sha
 	c->xchg = x;
 	c->shard = shard;
 	c->bytes = name.size + name.idx_size;
-	c->hold = add_hold(s, shard_index(shard), &h);
+	c->hold = add_hold(s, shard_index(shard), repo, &h);
 	http_xchg_on_close(x, on_coming_gone, c);
 	c->recv = pack_recv_new(s->serve->work, s->dir, http_xchg_stream(x), &name, on_received, c);
 }

@@ -1,6 +1,7 @@
 /* replica/serve/stage_hold.h - a member's side of staging (R8): packs of pushes that are not decided
  * yet, received, made durable, confirmed, and kept until the log says what became of them.
- * Thread: loop.  No time-out frees a pack that was confirmed. */
+ * Thread: loop.  No time-out frees a pack that was confirmed.  One that an effective record has brought
+ * into its repository leaves staging within seconds, also when the hold came after the record. */
 #ifndef REPLICA_SERVE_STAGE_HOLD_H
 #define REPLICA_SERVE_STAGE_HOLD_H
 

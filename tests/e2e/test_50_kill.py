@@ -154,6 +154,21 @@ def test_voter_killed_while_a_pack_is_staged(mended, tmp_path, new_name):
     c.nothing_left(u.repo)
 
 
+def test_late_voter_keeps_no_pack(mended, tmp_path, new_name):
+    """The others decide the push while it is paused; the pack that comes late leaves its staging."""
+    c = mended
+    u = Pushing(c, new_name("kill"), tmp_path, large=True)
+    late = c.followers(u.repo)[0]
+    c.do("pause", late)
+    try:
+        for _ in range(3):
+            assert u.push(check=False).ok
+    finally:
+        c.do("resume", late)
+    u.history_is_whole()
+    c.nothing_left(u.repo)
+
+
 def test_staged_push_with_one_voter_only(mended, tmp_path, new_name):
     """No majority can hold the pack: the push is refused in words and nothing moves or stays; a
     small push needs no copies and goes through."""
