@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -93,6 +94,26 @@ keep_blocks(void)
 	mallopt(M_TOP_PAD, 1 << 20);
 }
 
+/* A connection, a child and a file each take a descriptor; the usual soft limit of 1024 is there for
+ * programs that use select(), and the hard one is what the operator allows. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static void
+once_a_process(void)
+{
+	keep_blocks();
+	raise_descriptors();
+}
+
 struct loop *
 loop_new(const char *name)
 {
@@ -100,7 +121,7 @@ loop_new(const char *name)
 	struct event_config *cfg = event_config_new();
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, keep_blocks);
+	pthread_once(&once, once_a_process);
 	CHECK(cfg != NULL);
 	/* Other threads reach the base through the mailbox alone, so it needs no locks. */
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);

@@ -1,5 +1,6 @@
 #include "replica/repo/peel.h"
 
+#include <git2/common.h>
 #include <git2/errors.h>
 #include <git2/global.h>
 #include <git2/odb.h>
@@ -11,6 +12,8 @@
 #include "replica/repo/git_env.h"
 #include "replica/repo/run.h"
 
+/* Descriptors of packs that libgit2 may keep; without it, one for every pack it ever looked into. */
+#define MAX_PACKS_OPEN 128
 #define MAX_DEPTH 1000 /* tags of tags; hostile chains end there, unpeeled */
 
 struct opened {
@@ -31,6 +34,7 @@ peel_new(const char *home, const char *hooks)
 	struct peel *p = MEM_NEW(struct peel);
 
 	CHECK(git_libgit2_init() > 0);
+	CHECK(git_libgit2_opts(GIT_OPT_SET_MWINDOW_FILE_LIMIT, (size_t)MAX_PACKS_OPEN) == 0);
 	TAILQ_INIT(&p->open);
 	p->env = git_env_new(GIT_ENV_PLAIN, home, hooks);
 	return p;
