@@ -192,6 +192,7 @@ start_parts(struct replica *r, struct err *err)
 	r->serve.log_ok = log_ok;
 	r->serve.log_arg = r;
 	r->serve.data = r->dirs.data;
+	r->serve.log_url = c->log;
 	r->serve.home = r->dirs.home;
 	r->serve.hooks = r->dirs.hooks;
 	r->serve.sock = r->dirs.sock;

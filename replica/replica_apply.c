@@ -32,6 +32,8 @@ loop_decided(void *arg)
 		shards_on_note(d->replica->shards, a->shard, &n);
 		stage_hold_on_note(d->replica->serve.holds, a->shard, a->offset, a->record,
 				   a->verdict);
+		if (i + 1 == d->n || d->notes[i + 1]->shard != a->shard)
+			shards_on_read(d->replica->shards, a->shard);
 		apply_note_unref(&d->notes[i]);
 	}
 	free(d);
@@ -164,12 +166,29 @@ on_halted(uint32_t shard, const struct err *err, void *arg)
 }
 
 static void
+loop_stuck(void *arg)
+{
+	struct event *e = arg;
+
+	shards_on_stuck(e->replica->shards, e->shard, &e->err);
+	free(e);
+}
+
+static void
+on_stuck(uint32_t shard, const struct err *err, void *arg)
+{
+	struct event *e = new_event(arg, shard);
+
+	e->err = *err;
+	loop_post(e->replica->loop, loop_stuck, e);
+}
+
+static void
 loop_resumed(void *arg)
 {
 	struct event *e = arg;
 
-	log_info("-", "resumed", "shard=%" PRIu32, e->shard);
-	shards_on_halt(e->replica->shards, e->shard, NULL);
+	shards_on_stuck(e->replica->shards, e->shard, NULL);
 	free(e);
 }
 
@@ -196,6 +215,7 @@ replica_apply_start(struct replica *r, struct err *err)
 					    .need = on_need,
 					    .whole = on_whole,
 					    .halted = on_halted,
+					    .stuck = on_stuck,
 					    .resumed = on_resumed,
 					    .arg = r } };
 

@@ -103,6 +103,9 @@ describe_shard(const struct serve *s, const struct shard *sh)
 	json_object_set_new(j, "halted",
 			    shard_halted(sh) != NULL ? json_string(err_text(shard_halted(sh)))
 						     : json_null());
+	json_object_set_new(j, "stuck",
+			    shard_stuck(sh) != NULL ? json_string(err_text(shard_stuck(sh)))
+						    : json_null());
 	return j;
 }
 

@@ -76,7 +76,7 @@ tell_stuck(struct apply *a, const struct err *err)
 			continue;
 		s->stuck = true;
 		log_error("-", "apply.stuck", "shard=%u why=%s", s->shard, err_text(err));
-		a->opts.events.halted(s->shard, err, a->opts.events.arg);
+		a->opts.events.stuck(s->shard, err, a->opts.events.arg);
 	}
 }
 
@@ -110,7 +110,7 @@ time_after(uint64_t ns)
 }
 
 bool
-apply_wait_retry(struct apply *a, const struct err *err)
+apply_wait_retry(struct apply *a, const struct err *err, bool extend)
 {
 	struct timespec until = time_after(RETRY_NS);
 	bool over = false;
@@ -120,6 +120,8 @@ apply_wait_retry(struct apply *a, const struct err *err)
 	while (!over) {
 		while (apply_command_run(a, true))
 			;
+		if (extend)
+			apply_batch_extend(a);
 		pthread_mutex_lock(&a->lock);
 		over = a->stop || pthread_cond_timedwait(&a->wake, &a->lock, &until) == ETIMEDOUT;
 		pthread_mutex_unlock(&a->lock);
@@ -127,7 +129,68 @@ apply_wait_retry(struct apply *a, const struct err *err)
 	return !apply_stopping(a);
 }
 
-/* Waits for work at most so long; NULL and false: there may be commands, or nothing. */
+/* Under the lock. */
+static struct apply_item *
+take_first(struct apply *a)
+{
+	struct apply_item *i;
+	struct apply_shard *s;
+
+	while ((i = STAILQ_FIRST(&a->items)) != NULL) {
+		STAILQ_REMOVE_HEAD(&a->items, next);
+		s = apply_find_shard(a, i->shard);
+		if (s == NULL || !s->blocked)
+			break;
+		STAILQ_INSERT_TAIL(&a->held, i, next);
+	}
+	if (i != NULL) {
+		a->queued -= i->len + sizeof(*i);
+		pthread_cond_broadcast(&a->room);
+	}
+	return i;
+}
+
+struct apply_item *
+apply_take(struct apply *a)
+{
+	struct apply_item *i;
+
+	pthread_mutex_lock(&a->lock);
+	i = take_first(a);
+	pthread_mutex_unlock(&a->lock);
+	return i;
+}
+
+void
+apply_hold(struct apply *a, struct apply_item *i)
+{
+	struct apply_shard *s = apply_find_shard(a, i->shard);
+
+	CHECK(s != NULL);
+	if (i->decoded)
+		record_release(&i->record);
+	i->decoded = false;
+	pthread_mutex_lock(&a->lock);
+	s->blocked = true;
+	STAILQ_INSERT_TAIL(&a->held, i, next);
+	a->queued += i->len + sizeof(*i);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void
+apply_hold_over(struct apply *a)
+{
+	struct apply_shard *s, *next;
+
+	pthread_mutex_lock(&a->lock);
+	STAILQ_CONCAT(&a->held, &a->items);
+	STAILQ_CONCAT(&a->items, &a->held);
+	HASH_ITER (hh, a->shards, s, next)
+		s->blocked = false;
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* Waits for work at most so long; NULL: there may be commands, or nothing. */
 static struct apply_item *
 take_item(struct apply *a, uint64_t wait_ns)
 {
@@ -138,12 +201,7 @@ take_item(struct apply *a, uint64_t wait_ns)
 	while (wait_ns > 0 && !a->stop && STAILQ_EMPTY(&a->items) && STAILQ_EMPTY(&a->commands) &&
 	       pthread_cond_timedwait(&a->wake, &a->lock, &until) != ETIMEDOUT)
 		;
-	i = a->stop || !STAILQ_EMPTY(&a->commands) ? NULL : STAILQ_FIRST(&a->items);
-	if (i != NULL) {
-		STAILQ_REMOVE_HEAD(&a->items, next);
-		a->queued -= i->len + sizeof(*i);
-		pthread_cond_broadcast(&a->room);
-	}
+	i = a->stop || !STAILQ_EMPTY(&a->commands) ? NULL : take_first(a);
 	pthread_mutex_unlock(&a->lock);
 	return i;
 }
@@ -153,8 +211,9 @@ process(struct apply *a, struct apply_item *i)
 {
 	if (apply_batch_add(a, i))
 		return;
+	CHECK(a->n > 0);
+	apply_hold(a, i); /* it comes again after this batch */
 	apply_batch_run(a);
-	CHECK(apply_batch_add(a, i));
 }
 
 /* A batch takes what is queued at the moment, and never waits for more. */
@@ -215,6 +274,7 @@ init(struct apply *a, const struct apply_opts *o)
 	a->next_again = UINT64_MAX;
 	a->next_check = clock_boot_ns() + o->projection_check_msec * CLOCK_MSEC;
 	STAILQ_INIT(&a->items);
+	STAILQ_INIT(&a->held);
 	STAILQ_INIT(&a->commands);
 	STAILQ_INIT(&a->touched);
 	STAILQ_INIT(&a->touched_shards);
@@ -257,6 +317,7 @@ drop_queue(struct apply *a)
 {
 	struct apply_item *i;
 
+	STAILQ_CONCAT(&a->items, &a->held);
 	while ((i = STAILQ_FIRST(&a->items)) != NULL) {
 		STAILQ_REMOVE_HEAD(&a->items, next);
 		apply_item_free(&i);
@@ -295,6 +356,7 @@ apply_free(struct apply **ap)
 		runhash_release(&s->hash);
 		free(s);
 	}
+	free(a->batch);
 	peel_free(&a->peel);
 	layout_free(&a->layout);
 	pthread_cond_destroy(&a->room);

@@ -44,9 +44,12 @@ struct apply_events {
 	void (*applied)(uint32_t shard, uint64_t next, void *arg);
 	void (*need)(const struct apply_need *, void *arg);  /* also at start, for what is left */
 	void (*whole)(const uint8_t repo_id[16], void *arg); /* its last missing pack arrived */
-	/* The shard stops on this node: unknown record, cut log, disk error.  Words say what to do.
-	 * ERR_FULL: it goes on by itself when space returns (retried every second). */
+	/* The shard stops on this node: unknown record, cut log.  Words say what to do. */
 	void (*halted)(uint32_t shard, const struct err *, void *arg);
+	/* Nothing can be written here at the moment, so nothing becomes applied: a full disk, an
+	 * I/O error.  Tried again every second; `resumed` when it goes on.  Meanwhile verdicts
+	 * are still given and told, as far as memory allows: leases and barriers live on. */
+	void (*stuck)(uint32_t shard, const struct err *, void *arg);
 	void (*resumed)(uint32_t shard, void *arg);
 	void *arg;
 };

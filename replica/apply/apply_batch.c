@@ -48,15 +48,18 @@ is_alone(enum record_type t)
 static bool
 fits(struct apply *a, const struct apply_item *i)
 {
+	size_t records = a->stuck ? APPLY_STUCK_RECORDS : APPLY_BATCH_RECORDS;
+	size_t bytes = a->stuck ? APPLY_STUCK_BYTES : APPLY_BATCH_BYTES;
 	const struct apply_repo *r;
 
 	if (a->n == 0)
 		return true;
-	if (a->n >= APPLY_BATCH_RECORDS || a->batch_bytes + i->len > APPLY_BATCH_BYTES ||
-	    is_alone(i->record.type) || is_alone(a->batch[0].note->record->type))
+	if (a->n >= records || a->batch_bytes + i->len > bytes || is_alone(i->record.type))
 		return false;
 	if (i->record.type != RECORD_UPDATE)
 		return true;
+	if (is_alone(a->batch[0].note->record->type))
+		return false;
 	r = apply_repo_find(a, i->record.update.id);
 	return r == NULL || r->over_names <= APPLY_BATCH_NAMES;
 }
@@ -199,8 +202,13 @@ static void
 take(struct apply *a, struct apply_shard *s, struct apply_item *i, enum verdict v,
      const struct err *why)
 {
-	struct apply_entry *e = &a->batch[a->n++];
+	struct apply_entry *e;
 
+	if (a->n == a->n_room) {
+		a->n_room = MAX(2 * a->n_room, (size_t)APPLY_BATCH_RECORDS);
+		a->batch = mem_resize(a->batch, a->n_room * sizeof(*a->batch));
+	}
+	e = &a->batch[a->n++];
 	memset(e, 0, sizeof(*e));
 	s->fresh = false;
 	a->batch_bytes += i->len;
@@ -291,7 +299,8 @@ apply_batch_add(struct apply *a, struct apply_item *i)
 	if (rc == 0)
 		rc = judge(a, s, i, &why, &err);
 	if (rc >= 0) {
-		apply_retry_over(a);
+		if (a->n == 0)
+			apply_retry_over(a);
 		take(a, s, i, (enum verdict)rc, &why);
 		return true;
 	}
@@ -302,7 +311,7 @@ apply_batch_add(struct apply *a, struct apply_item *i)
 		apply_halt(a, s, &err);
 		return drop(i);
 	}
-	return apply_wait_retry(a, &err) ? apply_batch_add(a, i) : drop(i);
+	return apply_wait_retry(a, &err, false) ? apply_batch_add(a, i) : drop(i);
 }
 
 static void
@@ -310,11 +319,28 @@ tell_decided(struct apply *a)
 {
 	struct apply_note *notes[APPLY_BATCH_RECORDS];
 
-	for (size_t i = 0; i < a->n; i++) {
-		notes[i] = a->batch[i].note;
-		__atomic_add_fetch(&notes[i]->refs, 1, __ATOMIC_RELAXED);
+	while (a->n_told < a->n) {
+		size_t n = MIN(a->n - a->n_told, COUNT(notes));
+
+		for (size_t i = 0; i < n; i++) {
+			notes[i] = a->batch[a->n_told + i].note;
+			__atomic_add_fetch(&notes[i]->refs, 1, __ATOMIC_RELAXED);
+		}
+		a->n_told += n;
+		a->opts.events.decided(notes, n, a->opts.events.arg);
 	}
-	a->opts.events.decided(notes, a->n, a->opts.events.arg);
+}
+
+void
+apply_batch_extend(struct apply *a)
+{
+	struct apply_item *i;
+
+	while (a->n < APPLY_STUCK_RECORDS && (i = apply_take(a)) != NULL) {
+		if (!apply_batch_add(a, i))
+			apply_hold(a, i);
+	}
+	tell_decided(a);
 }
 
 /* Is it this repository's folder alone that cannot be written?  A file of our own tells. */
@@ -525,22 +551,31 @@ clear(struct apply *a)
 		apply_note_unref(&a->batch[i].note);
 		free(a->batch[i].peeled);
 	}
-	a->n = 0;
+	a->n = a->n_told = 0;
 	a->batch_bytes = 0;
 }
 
 /* The step until it succeeds; false: the engine is to end. */
 static bool
-insist(struct apply *a, int (*step)(struct apply *, struct err *))
+insist(struct apply *a, int (*step)(struct apply *, struct err *), bool extend)
 {
 	struct err err = { 0 };
 
 	while (step(a, &err) < 0) {
 		apply_count(a, &a->counts.retries, 1);
-		if (!apply_wait_retry(a, &err))
+		if (!apply_wait_retry(a, &err, extend))
 			return false;
 	}
 	return true;
+}
+
+/* Of all records, those that joined meanwhile too. */
+static int
+do_durable(struct apply *a, struct err *err)
+{
+	int rc = do_disk(a, err);
+
+	return rc < 0 ? rc : do_store(a, err);
 }
 
 void
@@ -550,10 +585,10 @@ apply_batch_run(struct apply *a)
 		return;
 	FAULT("apply-read");
 	tell_decided(a);
-	if (insist(a, do_disk) && insist(a, do_store)) {
+	if (insist(a, do_durable, true)) {
 		FAULT("apply-stored");
 		do_show(a);
-		if (insist(a, do_after)) {
+		if (insist(a, do_after, false)) {
 			FAULT("apply-files");
 			apply_retry_over(a);
 			apply_count(a, &a->counts.records, a->n);
@@ -562,5 +597,6 @@ apply_batch_run(struct apply *a)
 		}
 	}
 	clear(a);
+	apply_hold_over(a);
 	apply_repo_unload_some(a);
 }

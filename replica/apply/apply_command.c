@@ -171,13 +171,12 @@ push(struct apply *a, const struct apply_command *what)
 
 /* What an earlier reader of the stream still had on its way: the next one begins again. */
 static void
-drop_items(struct apply *a, uint32_t shard)
+drop_some(struct apply *a, struct apply_items *list, uint32_t shard)
 {
 	struct apply_item *i, *next;
-	STAILQ_HEAD(, apply_item) keep = STAILQ_HEAD_INITIALIZER(keep);
+	struct apply_items keep = STAILQ_HEAD_INITIALIZER(keep);
 
-	pthread_mutex_lock(&a->lock);
-	for (i = STAILQ_FIRST(&a->items); i != NULL; i = next) {
+	for (i = STAILQ_FIRST(list); i != NULL; i = next) {
 		next = STAILQ_NEXT(i, next);
 		if (i->shard != shard) {
 			STAILQ_INSERT_TAIL(&keep, i, next);
@@ -186,8 +185,16 @@ drop_items(struct apply *a, uint32_t shard)
 		a->queued -= i->len + sizeof(*i);
 		apply_item_free(&i);
 	}
-	STAILQ_INIT(&a->items);
-	STAILQ_CONCAT(&a->items, &keep);
+	STAILQ_INIT(list);
+	STAILQ_CONCAT(list, &keep);
+}
+
+static void
+drop_items(struct apply *a, uint32_t shard)
+{
+	pthread_mutex_lock(&a->lock);
+	drop_some(a, &a->held, shard);
+	drop_some(a, &a->items, shard);
 	pthread_cond_broadcast(&a->room);
 	pthread_mutex_unlock(&a->lock);
 }

@@ -10,8 +10,10 @@
  *	files	git's ref files (project.h)
  *	tell	`need`, `applied`
  * A record that makes, moves or removes a repository is a batch of its own, so that within a batch
- * a repository's folder is where it is.  A step that fails (full disk) is repeated every second with
- * the same batch: verdicts were told and are final, and nothing of a later batch is looked at. */
+ * a repository's folder is where it is; records about no repository may stand behind it.  A step
+ * that fails (full disk) is repeated every second with the same batch: verdicts were told and are
+ * final.  Until the batch is stored, further records join it while it waits, as far as they fit:
+ * barriers above all, so that leases and strict reads outlive a full disk. */
 #ifndef REPLICA_APPLY_APPLY_IMPL_H
 #define REPLICA_APPLY_APPLY_IMPL_H
 
@@ -29,6 +31,9 @@
 #define APPLY_QUEUE_BYTES (64u * 1024 * 1024)
 #define APPLY_BATCH_RECORDS 256u
 #define APPLY_BATCH_BYTES (8u * 1024 * 1024)
+/* The same for a batch that waits for the disk. */
+#define APPLY_STUCK_RECORDS 16384u
+#define APPLY_STUCK_BYTES (32u * 1024 * 1024)
 /* A further record of a repository with more names decided than these waits for the next batch:
  * the overlay keeps only so many deletes (REFSET_TOMBSTONES). */
 #define APPLY_BATCH_NAMES 1000u
@@ -107,7 +112,8 @@ struct apply_shard {
 	UT_hash_handle hh; /* by shard */
 	uint32_t shard;
 	bool followed, halted, stuck;
-	bool fresh; /* followed, and none of its records taken since */
+	bool blocked; /* its next record waits for the end of the batch, in apply->held */
+	bool fresh;   /* followed, and none of its records taken since */
 	bool in_batch;
 	STAILQ_ENTRY(apply_shard) touched;
 	struct verdict_state state; /* decided up to state.next */
@@ -145,7 +151,8 @@ struct apply {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake, room; /* for the engine; for feeders */
-	STAILQ_HEAD(, apply_item) items;
+	STAILQ_HEAD(apply_items, apply_item) items;
+	struct apply_items held; /* before those of items; what did not fit into the batch */
 	STAILQ_HEAD(, apply_command) commands;
 	size_t queued;
 	bool stop;
@@ -155,8 +162,9 @@ struct apply {
 	/* the engine's alone: */
 	struct apply_repo *repos; /* hash by id */
 	size_t refs_bytes;
-	struct apply_entry batch[APPLY_BATCH_RECORDS];
-	size_t n;
+	struct apply_entry *batch; /* owned, room for n_room */
+	size_t n, n_room;
+	size_t n_told; /* of which `decided` was told */
 	size_t batch_bytes;
 	struct slice inlined[RECORD_PACKS_MAX][2]; /* packs of the item decoded last */
 	STAILQ_HEAD(, apply_repo) touched;
@@ -172,8 +180,14 @@ struct apply_shard *apply_find_shard(struct apply *, uint32_t shard);
 struct apply_shard *apply_make_shard(struct apply *, uint32_t shard);
 void apply_halt(struct apply *, struct apply_shard *, const struct err *);
 bool apply_stopping(struct apply *);
-/* Waits a second for the world to get better, serving commands that need no batch; false: stop. */
-bool apply_wait_retry(struct apply *, const struct err *);
+/* Waits a second for the world to get better, serving commands that need no batch, and with extend
+ * letting further records join the batch; false: stop. */
+bool apply_wait_retry(struct apply *, const struct err *, bool extend);
+/* The first item of the queue that may be taken now; NULL: none.  Yours. */
+struct apply_item *apply_take(struct apply *);
+/* One that did not fit: it and what follows it in its stream wait for the end of the batch. */
+void apply_hold(struct apply *, struct apply_item *);
+void apply_hold_over(struct apply *);
 void apply_retry_over(struct apply *);
 void apply_count(struct apply *, uint64_t *counter, uint64_t n);
 
@@ -191,6 +205,7 @@ void apply_tell_needs(struct apply *);
  * into this batch, run that first. */
 bool apply_batch_add(struct apply *, struct apply_item *);
 void apply_batch_run(struct apply *);
+void apply_batch_extend(struct apply *); /* while it waits for the disk */
 void apply_batch_touch(struct apply *, struct apply_repo *);
 void apply_item_free(struct apply_item **);
 

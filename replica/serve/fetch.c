@@ -201,6 +201,13 @@ on_applied(int rc, void *arg)
 
 	if (!came_back(f))
 		return;
+	if (rc == ERR_UNAVAILABLE && shard_stuck(f->shard) != NULL) {
+		err_set(&f->err, ERR_UNAVAILABLE,
+			"this replica cannot write: %s; another one may serve it",
+			err_text(shard_stuck(f->shard)));
+		refuse(f);
+		return;
+	}
 	if (rc != 0) {
 		refuse_late(f);
 		return;

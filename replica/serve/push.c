@@ -1,18 +1,17 @@
 /* replica/serve/push.c - THE LIFE OF A PUSH on its primary: from the request's head to git
  * receive-pack and its answer.
  *
- *	st_where	is this node the primary of the repository's shard
+ *	st_where	is this node the primary of the repository's shard, and has it room
  *	st_caught_up	all that was read of the log is applied
  *	st_repo		the repository; made now when auto_create says so
  *	st_loaded	its refs are in memory
- *	st_admit	disk space, number of children; then "100, go on" to the router
+ *	st_admit	the log, number of children; then "100, go on" to the router
  *	st_commands	read the command list
  *	st_receive	git receive-pack takes over; it comes back through its hooks (push_hook.c)
  *
  * Up to st_admit a refusal has consumed nothing, so the router may try elsewhere. */
 #include <inttypes.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include "gitproto/base/check.h"
@@ -27,6 +26,7 @@
 #include "replica/repo/replica_stats.h"
 #include "replica/serve/push_impl.h"
 #include "replica/serve/repo_admin.h"
+#include "replica/serve/room.h"
 
 #define MAX_READ (40u << 20) /* of the body's beginning: PUSH_REQUEST_BYTES and one window */
 
@@ -153,6 +153,15 @@ st_where(struct push *p)
 			shard_index(p->shard));
 		return refuse(p);
 	}
+	if (shard_stuck(p->shard) != NULL) {
+		err_set(&p->err, shard_stuck(p->shard)->code,
+			"the storage node cannot write: %s; nothing was changed, push again when "
+			"its operator has mended it",
+			err_text(shard_stuck(p->shard)));
+		return refuse(p);
+	}
+	if (room_for_change(p->serve, &p->err) != 0)
+		return refuse(p);
 	p->step = st_caught_up;
 	return PUSH_NEXT;
 }
@@ -273,18 +282,10 @@ static enum push_step
 st_admit(struct push *p)
 {
 	struct serve *s = p->serve;
-	struct statvfs fs;
 	struct push_request_opts o = { .format = p->repo->format,
 				       .push_options = true,
 				       .atomic = true };
 
-	if (statvfs(repo_table_root(s->repos), &fs) == 0 &&
-	    (uint64_t)fs.f_bavail * fs.f_frsize < s->min_free) {
-		err_set(&p->err, ERR_FULL,
-			"the disk of the storage node is full; nothing was changed, "
-			"push again when its operator has made room");
-		return refuse(p);
-	}
 	if (!s->log_ok(s->log_arg)) {
 		err_set(&p->err, ERR_UNAVAILABLE,
 			"the commit log does not answer; nothing was changed, push again later");

@@ -11,6 +11,7 @@
 #include "gitproto/base/rnd.h"
 #include "gitproto/net/relay.h"
 #include "gitproto/refname.h"
+#include "replica/serve/room.h"
 #include "replica/serve/serve.h"
 
 #define MAX_BODY 65536
@@ -250,6 +251,11 @@ on_applied(int rc, void *arg)
 		return;
 	}
 	if (a->create) {
+		if (room_for_change(a->serve, &err) != 0) {
+			a->waits--;
+			fail(a, &err);
+			return;
+		}
 		repo_admin_create(a->serve, a->shard, &c, on_changed, a);
 		return;
 	}

@@ -48,10 +48,11 @@ struct serve {
 
 	/* configuration */
 	const char *data, *home, *hooks, *sock; /* paths */
-	uint64_t read_msec, push_msec;          /* deadlines */
-	uint64_t inline_max;                    /* bytes of a record with inline packs */
-	uint64_t max_push;                      /* bytes of one pack, 0: no limit */
-	uint64_t min_free;                      /* bytes that must be free on the disk for a push */
+	const char *log_url;
+	uint64_t read_msec, push_msec; /* deadlines */
+	uint64_t inline_max;           /* bytes of a record with inline packs */
+	uint64_t max_push;             /* bytes of one pack, 0: no limit */
+	uint64_t min_free;             /* bytes that must be free on the disk for a push */
 	unsigned max_children;
 	bool auto_create;
 };

@@ -72,6 +72,7 @@ shards_free(struct shards **allp)
 	shards_stop(all);
 	for (size_t i = 0; i < all->n; i++) {
 		fate_release(&all->list[i]->fates);
+		shard_read_release(all->list[i]);
 		free(all->list[i]);
 	}
 	loop_task_revoke(all->opts.loop, &all->changes);
@@ -141,6 +142,7 @@ shards_add(struct shards *all, uint32_t index, const struct verdict_state *state
 	TAILQ_INIT(&s->barrier_next);
 	TAILQ_INIT(&s->applies);
 	TAILQ_INIT(&s->committing);
+	TAILQ_INIT(&s->open_changes);
 	fate_init(&s->fates);
 	memcpy(self.incarnation, all->opts.incarnation, sizeof(self.incarnation));
 	lease_init(&s->lease, &self, clock_boot_ns());
@@ -290,6 +292,8 @@ shards_on_note(struct shards *all, uint32_t index, const struct shard_note *n)
 		log_warn("-", "deposed", "shard=%" PRIu32 " epoch=%" PRIu64 " by=%" PRIu32, index,
 			 s->state.reign.epoch, s->state.reign.node);
 	}
+	if (n->verdict == VERDICT_EFFECTIVE)
+		shard_read_note(s, n->offset, n->record);
 	s->why = n->why;
 	fate_on_read(&s->fates, &self, n->offset, n->record, n->verdict, on_fate, s);
 	s->why = NULL;
@@ -319,6 +323,30 @@ shards_on_halt(struct shards *all, uint32_t index, const struct err *why)
 	}
 	shard_changed(s);
 	shard_try_claim(s);
+}
+
+void
+shards_on_stuck(struct shards *all, uint32_t index, const struct err *why)
+{
+	struct shard *s = shards_get(all, index);
+
+	if (s == NULL)
+		return;
+	s->stuck = why != NULL;
+	if (why != NULL)
+		s->stuck_why = *why;
+	shard_read_look(s);
+	shard_changed(s);
+	shard_try_claim(s);
+}
+
+void
+shards_on_read(struct shards *all, uint32_t index)
+{
+	struct shard *s = shards_get(all, index);
+
+	if (s != NULL)
+		shard_read_look(s);
 }
 
 /* The callbacks of shards before this one, and of its own reads, take time: each look has a sample
@@ -361,6 +389,11 @@ shard_append(struct shard *s, struct record *r, shard_append_fn *done, void *arg
 		return err_set(err, ERR_WRONG_NODE,
 			       "this node is not the primary of shard %" PRIu32 "; push again",
 			       s->index);
+	if (s->stuck)
+		return err_set(err, s->stuck_why.code == ERR_FULL ? ERR_FULL : ERR_UNAVAILABLE,
+			       "the storage node cannot write: %s; nothing was changed, push again "
+			       "when its operator has mended it",
+			       err_text(&s->stuck_why));
 	if (lease_is_yielding(&s->lease))
 		return err_set(err, ERR_UNAVAILABLE,
 			       "shard %" PRIu32 " is being handed over; push again", s->index);
@@ -450,6 +483,12 @@ const struct err *
 shard_halted(const struct shard *s)
 {
 	return s->halted ? &s->halt : NULL;
+}
+
+const struct err *
+shard_stuck(const struct shard *s)
+{
+	return s->stuck ? &s->stuck_why : NULL;
 }
 
 uint64_t

@@ -59,7 +59,11 @@ struct shard *shards_at(struct shards *, size_t i);
 void shards_on_note(struct shards *, uint32_t shard, const struct shard_note *);
 void shards_on_applied(struct shards *, uint32_t shard, uint64_t next);
 void shards_on_halt(struct shards *, uint32_t shard, const struct err *); /* NULL: goes on */
-void shards_on_whole(struct shards *, uint32_t shard);                    /* a missing pack came */
+/* Nothing can be written on this node at the moment; NULL: it can again.  Records are read and judged
+ * on, nothing is applied: repositories without an open change are served, appends are refused. */
+void shards_on_stuck(struct shards *, uint32_t shard, const struct err *);
+void shards_on_read(struct shards *, uint32_t shard);  /* after the notes of a batch */
+void shards_on_whole(struct shards *, uint32_t shard); /* a missing pack came */
 /* The map wishes this node first of the shard (it may claim at creation); the log's end as it was
  * when asked, so that useless claims are not made; packs still missing. */
 void shard_set_preferred(struct shard *, bool preferred);
@@ -75,6 +79,7 @@ bool shard_is_primary(const struct shard *);           /* R4: a reign of this bo
 struct record_reign shard_reign(const struct shard *); /* ours, while primary */
 uint32_t shard_primary(const struct shard *);          /* holder's node; 0: nobody yet */
 const struct err *shard_halted(const struct shard *);  /* NULL: runs */
+const struct err *shard_stuck(const struct shard *);   /* NULL: its disk can be written */
 uint64_t shard_lease_left_ns(const struct shard *);    /* 0: none */
 unsigned shard_unresolved(const struct shard *);       /* appends whose fate is open */
 unsigned shard_missing(const struct shard *);          /* packs not here yet */
@@ -87,7 +92,8 @@ enum shard_fate {
 	SHARD_UNKNOWN,   /* a snapshot was installed over it (R5) */
 };
 typedef void shard_append_fn(enum shard_fate, uint64_t offset, const char *why, void *arg);
-/* ERR_WRONG_NODE when not primary, ERR_TOO_BIG for the record, ERR_UNAVAILABLE when halted. */
+/* ERR_WRONG_NODE when not primary, ERR_TOO_BIG for the record, ERR_UNAVAILABLE when halted; stuck:
+ * ERR_FULL or ERR_UNAVAILABLE. */
 MUST_CHECK int shard_append(struct shard *, struct record *, shard_append_fn *, void *arg,
 			    struct err *);
 
@@ -98,8 +104,10 @@ typedef void shard_read_fn(int rc, uint64_t offset, void *arg);
 void shard_read_primary(struct shard *, shard_read_fn *, void *arg); /* ERR_WRONG_NODE if not */
 void shard_read_barrier(struct shard *, shard_read_fn *, void *arg); /* ERR_UNAVAILABLE: halted */
 
-/* done(0) once all records below target are applied and repo (may be NULL) misses no pack;
- * ERR_TIMEOUT at the deadline (clock_boot_ns).  May be answered before it returns. */
+/* done(0) once all records below target that change a repository (repo; NULL: any) are applied, and
+ * repo misses no pack.  ERR_UNAVAILABLE when such a record is read and cannot be applied, the disk
+ * being full or broken; ERR_TIMEOUT at the deadline (clock_boot_ns).  May be answered before it
+ * returns. */
 typedef void shard_wait_fn(int rc, void *arg);
 void shard_wait(struct shard *, struct repo *, uint64_t target, uint64_t deadline_ns,
 		shard_wait_fn *, void *arg);

@@ -19,9 +19,17 @@ TAILQ_HEAD(read_waits, read_wait);
 struct apply_wait {        /* waits for records to be applied */
 	struct repo *repo; /* referenced; may be NULL */
 	uint64_t target, deadline_ns;
+	int rc; /* when it is told */
 	shard_wait_fn *done;
 	void *arg;
 	TAILQ_ENTRY(apply_wait) next;
+};
+
+/* An effective record that changes a repository and is not applied yet. */
+struct open_change {
+	uint64_t offset;
+	uint8_t repo_id[16];
+	TAILQ_ENTRY(open_change) next;
 };
 
 struct append {                /* a reign record that somebody waits for */
@@ -44,10 +52,11 @@ struct shard {
 	uint64_t next_seq; /* of the present own reign */
 	uint64_t log_end;  /* not claimed before this was read */
 	unsigned missing;
-	bool preferred, claiming, halted, told;
+	bool preferred, claiming, halted, stuck, told;
 	uint64_t barrier_ns; /* when the last barrier of the reign was asked for */
 	const char *why;     /* of the note in work, for fates */
-	struct err halt;
+	struct err halt, stuck_why;
+	TAILQ_HEAD(, open_change) open_changes;       /* by offset */
 	struct read_waits lease_waits;                /* for evidence */
 	struct read_waits barrier_sent, barrier_next; /* for the free barrier; for the one after */
 	uint8_t barrier_txn[16];
@@ -82,6 +91,9 @@ void shard_read_on_evidence(struct shard *); /* a record was read: waiters look 
 void shard_read_on_free(struct shard *, uint64_t offset, const uint8_t txn[16]);
 void shard_read_tick(struct shard *, uint64_t now);
 void shard_read_fail_all(struct shard *);
+void shard_read_look(struct shard *); /* those who wait for records to be applied */
+void shard_read_note(struct shard *, uint64_t offset, const struct record *); /* effective */
+void shard_read_release(struct shard *);
 
 /* shard.c */
 void shard_changed(struct shard *);

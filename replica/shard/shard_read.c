@@ -156,34 +156,119 @@ expire(struct read_waits *list, uint64_t before)
 	finish(&late, ERR_UNAVAILABLE, 0);
 }
 
-/* Ready ones are told; late ones too. */
+/* Is there a record below the target that changes what is waited for, and is not applied? */
+static bool
+is_open(const struct shard *s, const struct apply_wait *w)
+{
+	const struct open_change *c;
+
+	TAILQ_FOREACH (c, &s->open_changes, next) {
+		if (c->offset >= w->target)
+			return false;
+		if (w->repo == NULL || memcmp(c->repo_id, w->repo->id, sizeof(c->repo_id)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* 0, what went wrong, or 1: wait on. */
+static int
+judge_wait(const struct shard *s, const struct apply_wait *w, uint64_t now)
+{
+	bool read = s->state.next >= w->target || s->applied >= w->target;
+	bool open = s->applied < w->target && is_open(s, w);
+	bool whole = read && !open;
+
+	if (whole && w->repo != NULL) {
+		pthread_mutex_lock(&w->repo->shared.lock);
+		whole = w->repo->shared.missing == 0;
+		pthread_mutex_unlock(&w->repo->shared.lock);
+	}
+	if (whole)
+		return 0;
+	if (now >= w->deadline_ns)
+		return ERR_TIMEOUT;
+	return open && s->stuck ? ERR_UNAVAILABLE : 1;
+}
+
+/* Ready ones are told; those without hope too. */
 static void
 look_at_applies(struct shard *s, uint64_t now)
 {
 	struct apply_wait *w, *after;
 	TAILQ_HEAD(, apply_wait) ready = TAILQ_HEAD_INITIALIZER(ready);
-	bool whole;
 
 	for (w = TAILQ_FIRST(&s->applies); w != NULL; w = after) {
 		after = TAILQ_NEXT(w, next);
-		whole = s->applied >= w->target;
-		if (whole && w->repo != NULL) {
-			pthread_mutex_lock(&w->repo->shared.lock);
-			whole = w->repo->shared.missing == 0;
-			pthread_mutex_unlock(&w->repo->shared.lock);
-		}
-		if (!whole && now < w->deadline_ns)
+		w->rc = judge_wait(s, w, now);
+		if (w->rc > 0)
 			continue;
 		TAILQ_REMOVE(&s->applies, w, next);
-		w->deadline_ns = whole ? 0 : 1; /* from here on: 0 ready, 1 late */
 		TAILQ_INSERT_TAIL(&ready, w, next);
 	}
 	while ((w = TAILQ_FIRST(&ready)) != NULL) {
 		TAILQ_REMOVE(&ready, w, next);
-		w->done(w->deadline_ns == 0 ? 0 : ERR_TIMEOUT, w->arg);
+		w->done(w->rc, w->arg);
 		repo_unref(&w->repo);
 		free(w);
 	}
+}
+
+void
+shard_read_look(struct shard *s)
+{
+	look_at_applies(s, clock_boot_ns());
+}
+
+static void
+add_change(struct shard *s, uint64_t offset, const uint8_t repo_id[16])
+{
+	struct open_change *c = MEM_NEW(struct open_change);
+
+	c->offset = offset;
+	memcpy(c->repo_id, repo_id, sizeof(c->repo_id));
+	TAILQ_INSERT_TAIL(&s->open_changes, c, next);
+}
+
+void
+shard_read_note(struct shard *s, uint64_t offset, const struct record *r)
+{
+	switch (r->type) {
+	case RECORD_CREATE:
+		add_change(s, offset, r->create.id);
+		break;
+	case RECORD_DELETE:
+		add_change(s, offset, r->del.id);
+		break;
+	case RECORD_RENAME:
+		add_change(s, offset, r->rename.id);
+		break;
+	case RECORD_UPDATE:
+		add_change(s, offset, r->update.id);
+		break;
+	case RECORD_META:
+		add_change(s, offset, r->meta.id);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+drop_changes(struct shard *s, uint64_t below)
+{
+	struct open_change *c;
+
+	while ((c = TAILQ_FIRST(&s->open_changes)) != NULL && c->offset < below) {
+		TAILQ_REMOVE(&s->open_changes, c, next);
+		free(c);
+	}
+}
+
+void
+shard_read_release(struct shard *s)
+{
+	drop_changes(s, UINT64_MAX);
 }
 
 void
@@ -215,6 +300,7 @@ shards_on_applied(struct shards *all, uint32_t index, uint64_t next)
 	if (s == NULL || next <= s->applied)
 		return;
 	s->applied = next;
+	drop_changes(s, next);
 	/* Committed in the order of their offsets. */
 	while ((a = TAILQ_FIRST(&s->committing)) != NULL && a->offset < next) {
 		TAILQ_REMOVE(&s->committing, a, next);

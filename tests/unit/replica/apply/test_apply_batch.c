@@ -179,6 +179,56 @@ test_full_disk(void **state)
 	world_free(w);
 }
 
+static uint64_t
+append_barrier(struct world *w)
+{
+	struct record r = { .type = RECORD_BARRIER };
+
+	return world_append(w, &r);
+}
+
+/* While a batch waits for the disk, verdicts go on: what fits joins it, what must stand alone waits,
+ * with all that follows it; all of it is applied in its order afterwards. */
+static void
+test_goes_on_while_full(void **state)
+{
+	struct world *w = begin(OID_SHA1);
+	struct refset *mirror = new_mirror();
+	struct packed p = make_pack(&commits[0], "");
+	struct record create = make_create(repo2, "o/two", OID_SHA1);
+	struct change c;
+	uint64_t at, end = 0;
+
+	(void)state;
+	disk_fail_from(1);
+	begin_change(&c, mirror);
+	add_pack(&c, &p);
+	add_ref(&c, mirror, "refs/heads/main", &commits[0]);
+	at = world_append(w, &c.r);
+	WAIT_FOR(w, w->halts > 0);
+	for (unsigned i = 0; i < 600; i++)
+		end = append_barrier(w);
+	WAIT_FOR(w, w->decided > end);
+	begin_change(&c, mirror);
+	add_ref(&c, mirror, "refs/heads/side", &commits[0]);
+	at = world_append(w, &c.r);
+	WAIT_FOR(w, w->decided > at);
+	at = world_append(w, &create);
+	end = append_barrier(w);
+	usleep(50000);
+	assert_true(w->decided == at);
+	assert_true(w->applied < end - 600);
+	disk_fail_from(0);
+	WAIT_FOR(w, w->applied > end && w->resumes == w->halts);
+	assert_int_equal(w->decided_twice, 0);
+	expect_git(w, "o/one", mirror);
+	expect_refs(w, "o/one", mirror);
+	sh("cd %s/repos/o/two.git && git fsck", w->dir);
+	drop_pack(&p);
+	refset_free(&mirror);
+	world_free(w);
+}
+
 /* Stopping in the middle of a full disk loses nothing: the records are read again. */
 static void
 test_stop_while_full(void **state)
@@ -261,17 +311,18 @@ static void
 test_feeder_let_go(void **state)
 {
 	struct world *w = begin(OID_SHA1);
-	struct record b = { .type = RECORD_BARRIER };
 	struct record create = make_create(repo2, "o/two", OID_SHA1);
+	struct record alone = make_create(repo2, "o/three", OID_SHA1); /* has to wait */
 	struct feeder f = { .w = w };
 	struct apply_counts n = { 0 };
 	pthread_t thread;
 
 	(void)state;
 	disk_fail_from(1);
-	f.at = world_append(w, &create);
+	world_append(w, &create);
 	WAIT_FOR(w, w->halts > 0);
-	world_log(w, &b);
+	alone.create.id[15] ^= 1;
+	f.at = world_log(w, &alone);
 	assert_int_equal(pthread_create(&thread, NULL, feed_without_end, &f), 0);
 	for (uint64_t end = clock_boot_ns() + WAIT_SEC * CLOCK_SEC; n.queued_bytes < 64u << 20;) {
 		assert_true(clock_boot_ns() < end);
@@ -294,6 +345,7 @@ main(void)
 		cmocka_unit_test(test_another_log),
 		cmocka_unit_test(test_no_genesis),
 		cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_goes_on_while_full),
 		cmocka_unit_test(test_stop_while_full),
 		cmocka_unit_test(test_bad_folder),
 		cmocka_unit_test(test_feeder_let_go),

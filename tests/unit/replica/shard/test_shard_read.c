@@ -303,6 +303,53 @@ test_wait_for_applied(void **state)
 	node_end(&n);
 }
 
+/* Records that change other repositories are waited for by nobody; a disk that cannot be written lets
+ * those go at once who wait for what it holds up, and keeps the lease alive. */
+static void
+test_wait_while_stuck(void **state)
+{
+	struct node *n = begin_primary(*state, &(struct node_opts){ .node = 1 });
+	struct repo_table *table = repo_table_new("/tmp");
+	uint64_t late = clock_boot_ns() + 600 * CLOCK_SEC, end;
+	uint8_t other_id[16] = { 9 };
+	struct repo *other = repo_table_add(table, other_id, SHARD, "o/other", OID_SHA1);
+	struct read free_one = { 0 }, any = { 0 }, later = { 0 }, proof = { 0 };
+	struct told t, refused;
+	struct err why, err;
+
+	n->holds_applied = true;
+	end = log_next(*state) + 1;
+	assert_int_equal(append_create(n, &t, NULL), 0);
+	while (shard_position(n->shard) < end)
+		run_msec(n->loop, 5);
+	shard_wait(n->shard, other, end, late, on_applied, &free_one);
+	assert_int_equal(free_one.times, 1);
+	assert_int_equal(free_one.rc, 0);
+	shard_wait(n->shard, NULL, end, late, on_applied, &any);
+	assert_int_equal(any.times, 0);
+	err_set(&why, ERR_FULL, "no space");
+	shards_on_stuck(n->shards, SHARD, &why);
+	assert_string_equal(shard_stuck(n->shard)->text, "no space");
+	assert_int_equal(any.rc, ERR_UNAVAILABLE);
+	/* What was not read yet may be about something else. */
+	shard_wait(n->shard, other, end + 1, late, on_applied, &later);
+	assert_int_equal(later.times, 0);
+	assert_true(shard_is_primary(n->shard));
+	assert_int_equal(append_create(n, &refused, &err), ERR_FULL);
+	assert_non_null(strstr(err.text, "nothing was changed"));
+	ahead += 2 * CLOCK_SEC; /* the lease is over: a barrier renews it */
+	shard_read_primary(n->shard, on_read, &proof);
+	wait_answer(n, &proof);
+	assert_int_equal(proof.rc, 0);
+	wait_answer(n, &later);
+	assert_int_equal(later.rc, 0);
+	shards_on_stuck(n->shards, SHARD, NULL);
+	assert_null(shard_stuck(n->shard));
+	node_apply(n);
+	repo_table_free(&table);
+	node_end(&n);
+}
+
 static void
 test_wait_has_a_deadline(void **state)
 {
@@ -398,6 +445,7 @@ main(void)
 		T(test_deposed_while_waiting),
 		T(test_halted),
 		T(test_wait_for_applied),
+		T(test_wait_while_stuck),
 		T(test_wait_has_a_deadline),
 		T(test_wait_for_packs),
 		T(test_stop),
