@@ -104,6 +104,9 @@ void apply_pack_arrived(struct apply *, const uint8_t repo_id[16], const uint8_t
  * objects/pack (ERR_NOT_FOUND; repacking may have removed it meanwhile). */
 void apply_find_pack(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
 		     void (*done)(int rc, const struct catalog_pack *, void *arg), void *arg);
+/* The oldest push that runs began then (wall clock): what older ones left behind is removed by the
+ * next checks.  Any thread. */
+void apply_pushes_since(struct apply *, uint64_t wall_ms);
 /* Compare files with the catalog and mend them; count of mended refs is logged and counted. */
 void apply_check_projection(struct apply *, struct repo *);
 

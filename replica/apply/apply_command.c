@@ -255,3 +255,9 @@ apply_check_projection(struct apply *a, struct repo *repo)
 {
 	push(a, &(struct apply_command){ .kind = APPLY_CHECK, .repo = repo_ref(repo) });
 }
+
+void
+apply_pushes_since(struct apply *a, uint64_t wall_ms)
+{
+	a->pushes_ms = wall_ms;
+}

@@ -146,6 +146,7 @@ struct apply {
 	struct layout *layout;
 	struct peel *peel;
 	uint64_t born_ms;
+	_Atomic uint64_t pushes_ms; /* apply_pushes_since; 0: not told */
 	pthread_t thread;
 	bool started, stuck;
 

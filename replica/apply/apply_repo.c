@@ -403,6 +403,8 @@ apply_repo_check(struct apply *a, struct apply_repo *r)
 		rc = read_refs(a, r, &own, &err);
 	if (rc == 0)
 		rc = layout_mend(a->layout, dir, a->born_ms, &err);
+	if (rc == 0)
+		layout_mend_pushes(dir, a->pushes_ms);
 	if (rc == 0 && LIST_EMPTY(&r->needs))
 		rc = project_check(&p, refs != NULL ? refs : own, &mended, &err);
 	refset_free(&own);

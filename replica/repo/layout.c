@@ -354,14 +354,47 @@ is_leftover(const char *dir, const char *name)
 	return false;
 }
 
+/* A .keep of receive-pack says so ("receive-pack PID on HOST"); an operator's does not. */
+static bool
+is_keep_of_push(const char *dir, const char *name)
+{
+	struct slice begin = SLICE_LIT("receive-pack ");
+	char path[DISK_PATH];
+	uint8_t *p;
+	size_t n;
+	bool is;
+
+	if (!slice_ends(slice_str(name), SLICE_LIT(".keep")) ||
+	    disk_path(path, NULL, "%s/%s", dir, name) < 0 ||
+	    disk_read(&p, &n, path, CONFIG_MAX, NULL) < 0)
+		return false;
+	is = slice_begins(slice_of(p, n), begin);
+	free(p);
+	return is;
+}
+
+/* The same for children of this very process. */
+static bool
+is_of_push(const char *dir, const char *name)
+{
+	struct slice s = slice_str(name), d = slice_str(dir);
+
+	if (slice_ends(d, SLICE_LIT("/objects")))
+		return slice_begins(s, SLICE_LIT("tmp_objdir-incoming-")) ||
+		       slice_begins(s, SLICE_LIT("incoming-"));
+	return is_keep_of_push(dir, name);
+}
+
+typedef bool leftover_fn(const char *dir, const char *name);
+
 static void
-mend_entry(const char *dir, const char *name, uint64_t born_ms)
+mend_entry(const char *dir, const char *name, uint64_t born_ms, leftover_fn *is)
 {
 	char path[DISK_PATH];
 	struct stat st;
 	struct err err;
 
-	if (!is_leftover(dir, name) || disk_path(path, NULL, "%s/%s", dir, name) < 0)
+	if (!is(dir, name) || disk_path(path, NULL, "%s/%s", dir, name) < 0)
 		return;
 	if (lstat(path, &st) < 0 || disk_mtime_ms(&st) >= born_ms)
 		return;
@@ -372,7 +405,7 @@ mend_entry(const char *dir, const char *name, uint64_t born_ms)
 }
 
 static void
-mend_dir(const char *dir, const char *below, uint64_t born_ms)
+mend_dir(const char *dir, const char *below, uint64_t born_ms, leftover_fn *is)
 {
 	char path[DISK_PATH];
 	struct dirent *e;
@@ -381,7 +414,7 @@ mend_dir(const char *dir, const char *below, uint64_t born_ms)
 	if (disk_path(path, NULL, "%s%s", dir, below) < 0 || (d = opendir(path)) == NULL)
 		return;
 	while ((e = readdir(d)) != NULL)
-		mend_entry(path, e->d_name, born_ms);
+		mend_entry(path, e->d_name, born_ms, is);
 	closedir(d);
 }
 
@@ -427,11 +460,18 @@ mend_config(struct layout *l, const char *dir, struct err *err)
 int
 layout_mend(struct layout *l, const char *dir, uint64_t born_ms, struct err *err)
 {
-	mend_dir(dir, "", born_ms);
-	mend_dir(dir, "/objects", born_ms);
-	mend_dir(dir, "/objects/pack", born_ms);
-	mend_dir(dir, "/objects/info", born_ms);
+	mend_dir(dir, "", born_ms, is_leftover);
+	mend_dir(dir, "/objects", born_ms, is_leftover);
+	mend_dir(dir, "/objects/pack", born_ms, is_leftover);
+	mend_dir(dir, "/objects/info", born_ms, is_leftover);
 	return mend_config(l, dir, err);
+}
+
+void
+layout_mend_pushes(const char *dir, uint64_t since_ms)
+{
+	mend_dir(dir, "/objects", since_ms, is_of_push);
+	mend_dir(dir, "/objects/pack", since_ms, is_of_push);
 }
 
 int

@@ -31,6 +31,9 @@ bool layout_is(const char *dir, const uint8_t id[16]);
 /* core.hooksPath of the config is ours again; leftovers of dead children that are older than
  * born_ms (wall clock, when this process began) are removed: lock files, quarantines, .keep. */
 MUST_CHECK int layout_mend(struct layout *, const char *dir, uint64_t born_ms, struct err *);
+/* What receive-packs that were killed under a living node left: quarantines and .keep files older than
+ * the oldest push that still runs (wall clock).  Other programs' files are left alone. */
+void layout_mend_pushes(const char *dir, uint64_t since_ms);
 /* Removes one entry of the trash that has lain there for grace_sec; 1: there may be more. */
 MUST_CHECK int layout_empty_trash(struct layout *, int64_t grace_sec, struct err *);
 

@@ -71,12 +71,29 @@ push_drop(struct push *p)
 	push_free(p);
 }
 
+/* A receive-pack that was killed (by the kernel for its memory, say) leaves its quarantine behind. */
+static void
+tell_oldest(struct serve *s)
+{
+	uint64_t oldest = clock_wall_ms();
+	const struct push *p;
+
+	LIST_FOREACH (p, &s->pushes->list, next)
+		oldest = MIN(oldest, p->begun_ms);
+	/* Clocks of files lag by some milliseconds; a killed one's index-pack has yet to notice. */
+	apply_pushes_since(s->apply, oldest - 1000);
+}
+
 void
 push_maybe_free(struct push *p)
 {
+	struct serve *s = p->serve;
+
 	if (p->xchg == NULL && p->waits == 0 && !p->append_open && p->lock == NULL &&
-	    (p->child == NULL || p->exited))
+	    (p->child == NULL || p->exited)) {
 		push_free(p);
+		tell_oldest(s);
+	}
 }
 
 bool
@@ -467,6 +484,7 @@ push_start(struct serve *s, struct http_xchg *x, const struct smart_path *path)
 	p->xchg = x;
 	p->path = *path;
 	p->begun_ns = clock_boot_ns();
+	p->begun_ms = clock_wall_ms();
 	p->deadline_ns = p->begun_ns + s->push_msec * CLOCK_MSEC;
 	p->step = st_where;
 	rnd_bytes(p->id, sizeof(p->id));

@@ -50,6 +50,7 @@ struct push {
 	char id_text[33];
 	char request[40]; /* id for log lines */
 	uint64_t begun_ns, deadline_ns;
+	uint64_t begun_ms; /* wall clock, to compare with files */
 	enum push_step (*step)(struct push *);
 	unsigned waits; /* callbacks that still hold this */
 	bool dead;      /* the exchange is over */
