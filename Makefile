@@ -11,7 +11,7 @@ B ?= release
 CC = gcc
 O := build/$(B)
 
-PKGS := libevent_core libevent_pthreads libnghttp2 libcrypto libgit2 sqlite3 zlib libconfuse jansson libxxhash libcurl
+PKGS := libevent_core libevent_pthreads libnghttp2 libcrypto libgit2 sqlite3 zlib libconfuse jansson libxxhash libcurl rdkafka
 WARN := -Wall -Wextra -Werror -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	-Wwrite-strings -Wformat=2 -Wundef -fno-common
 CPPFLAGS += -I. -I$(O) -I/usr/share/include -D_GNU_SOURCE -DGITSHARD_BUILD='"$(B)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)

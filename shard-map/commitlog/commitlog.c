@@ -6,30 +6,59 @@
 #include "shard-map/commitlog/commitlog_backend.h"
 #include "shard-map/commitlog/commitlog_fault.h"
 #include "shard-map/commitlog/commitlog_file.h"
+#include "shard-map/commitlog/commitlog_kafka.h"
 
 static const struct commitlog_backend *const backends[] = {
 	&commitlog_file_backend,
+	&commitlog_kafka_backend,
 #ifdef GITSHARD_TEST
 	&commitlog_fault_backend,
 #endif
 };
 
+/* *where: what follows the scheme. */
+static const struct commitlog_backend *
+find_backend(const char **where, const char *url, struct err *err)
+{
+	struct slice rest = slice_str(url);
+	struct slice scheme = slice_cut(&rest, ':');
+
+	*where = (const char *)rest.p;
+	if (slice_find(slice_str(url), ':') < 0) {
+		err_set(err, ERR_BAD,
+			"log \"%s\" has no scheme; write file:PATH or kafka:HOST:PORT,...", url);
+		return NULL;
+	}
+	for (size_t i = 0; i < COUNT(backends); i++)
+		if (slice_eq_str(scheme, backends[i]->scheme))
+			return backends[i];
+	err_set(err, ERR_BAD, "no log is kept at \"%.*s:\"; write file:PATH or kafka:HOST:PORT,...",
+		SLICE_ARG(slice_head(scheme, 40)));
+	return NULL;
+}
+
 int
 commitlog_open(struct commitlog **out, const char *url, const struct commitlog_opts *opts,
 	       struct err *err)
 {
-	struct slice where = slice_str(url);
-	struct slice scheme = slice_cut(&where, ':');
+	const char *where;
+	const struct commitlog_backend *b = find_backend(&where, url, err);
 
 	*out = NULL;
 	CHECK(opts->cluster != NULL);
-	if (slice_find(slice_str(url), ':') < 0)
-		return err_set(err, ERR_BAD, "log \"%s\" has no scheme; write file:PATH", url);
-	for (size_t i = 0; i < COUNT(backends); i++)
-		if (slice_eq_str(scheme, backends[i]->scheme))
-			return backends[i]->open(out, (const char *)where.p, opts, err);
-	return err_set(err, ERR_BAD, "no log is kept at \"%.*s:\"; write file:PATH",
-		       SLICE_ARG(slice_head(scheme, 40)));
+	return b != NULL ? b->open(out, where, opts, err) : ERR_BAD;
+}
+
+int
+commitlog_create_topics(const char *url, const struct commitlog_opts *opts, uint32_t shards,
+			struct err *err)
+{
+	const char *where;
+	const struct commitlog_backend *b = find_backend(&where, url, err);
+
+	if (b == NULL)
+		return ERR_BAD;
+	return b->create_topics != NULL ? b->create_topics(where, opts, shards, err) : 0;
 }
 
 void

@@ -41,13 +41,23 @@ typedef void commitlog_trouble_fn(uint32_t stream, const struct err *, void *arg
 struct commitlog_opts {
 	const char *cluster;  /* name; a log of another cluster is refused */
 	bool create;          /* make what is missing (file backend: the database) */
-	bool allow_weak;      /* accept a log on one disk */
+	bool allow_weak;      /* accept a log that one lost disk or machine can cut */
 	uint64_t append_msec; /* an append not finished by then is UNKNOWN (or NOT); 0: 15 s */
+	const char *
+		kafka_options; /* file of what the brokers ask for (commitlog_kafka_conf.h), or NULL */
 };
-/* url: "file:PATH".  ERR_BAD for another scheme, ERR_REFUSED for a weak log without allow_weak,
- * ERR_NOT_FOUND when it does not exist and create is false, ERR_VERSION, ERR_IO. */
+/* url: "file:PATH" or "kafka:HOST:PORT,HOST:PORT".  ERR_BAD for another scheme, ERR_REFUSED for a
+ * weak log without allow_weak, ERR_NOT_FOUND when it does not exist and create is false, ERR_VERSION,
+ * ERR_IO.  Kafka: topics are made by commitlog_create_topics alone; with `create` the log may be away
+ * or without topics: its streams are in trouble (ERR_UNAVAILABLE) until it is there and was checked,
+ * without it that is ERR_UNAVAILABLE or ERR_NOT_FOUND. */
 MUST_CHECK int commitlog_open(struct commitlog **out, const char *url,
 			      const struct commitlog_opts *, struct err *);
+/* Makes what the streams of so many shards need and is not there yet (Kafka: topics); for a log that
+ * needs nothing of the kind it does nothing.  ERR_CONFLICT: they are there, for another number of
+ * shards; ERR_REFUSED: they would be, or are, weak and allow_weak is false.  Blocks. */
+MUST_CHECK int commitlog_create_topics(const char *url, const struct commitlog_opts *,
+				       uint32_t shards, struct err *);
 /* Ends the threads; appends under way end first (UNKNOWN or NOT at the latest). */
 void commitlog_close(struct commitlog **);
 
@@ -71,6 +81,6 @@ MUST_CHECK int commitlog_scan(struct commitlog *, uint32_t stream, uint64_t from
 			      commitlog_read_fn *fn, void *arg, struct err *);
 /* Blocking: forgets what lies before head.  Never past the end (ERR_BAD). */
 MUST_CHECK int commitlog_trim(struct commitlog *, uint32_t stream, uint64_t head, struct err *);
-const char *commitlog_kind(const struct commitlog *); /* "file" */
+const char *commitlog_kind(const struct commitlog *); /* "file", "kafka" */
 
 #endif

@@ -12,7 +12,9 @@ struct commitlog_backend {
 	const char *scheme; /* also its kind */
 	int (*open)(struct commitlog **out, const char *where, const struct commitlog_opts *,
 		    struct err *);
-	void (*close)(struct commitlog *); /* frees it */
+	int (*create_topics)(const char *where, const struct commitlog_opts *, uint32_t shards,
+			     struct err *); /* NULL: nothing to make */
+	void (*close)(struct commitlog *);  /* frees it */
 	void (*append)(struct commitlog *, uint32_t stream, struct slice, commitlog_append_fn *,
 		       void *arg);
 	void (*read)(struct commitlog *, uint32_t stream, uint64_t from, commitlog_read_fn *,

@@ -457,9 +457,20 @@ open_fault(struct commitlog **out, const char *where, const struct commitlog_opt
 	return 0;
 }
 
+static int
+create_topics(const char *where, const struct commitlog_opts *opts, uint32_t shards,
+	      struct err *err)
+{
+	struct slice below = slice_str(where);
+
+	slice_cut(&below, ':');
+	return commitlog_create_topics((const char *)below.p, opts, shards, err);
+}
+
 const struct commitlog_backend commitlog_fault_backend = {
 	.scheme = "fault",
 	.open = open_fault,
+	.create_topics = create_topics,
 	.close = close_fault,
 	.append = append,
 	.read = read_stream,

@@ -13,8 +13,23 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/log.h"
 
 extern char **environ;
+
+/* Of a log that has to be told how many there will be. */
+static void
+make_streams(const char *url)
+{
+	struct commitlog_opts opts = { .cluster = "test", .allow_weak = true };
+	struct err err;
+
+	log_level_now = LOG_ERROR;
+	if (commitlog_create_topics(url, &opts, 8, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", url, err.text);
+		abort();
+	}
+}
 
 void
 log_test_setup(struct log_test *t)
@@ -25,8 +40,10 @@ log_test_setup(struct log_test *t)
 	CHECK(mkdtemp(t->folder) != NULL);
 	snprintf(t->path, sizeof(t->path), "%s/log", t->folder);
 	snprintf(t->url, sizeof(t->url), "file:%s", t->path);
-	if (url != NULL)
+	if (url != NULL) {
 		snprintf(t->url, sizeof(t->url), "%s", url);
+		make_streams(url);
+	}
 }
 
 void
@@ -49,6 +66,7 @@ log_test_open(const char *url)
 	struct commitlog *log;
 	struct err err;
 
+	log_level_now = LOG_ERROR; /* that the log is weak is known */
 	if (commitlog_open(&log, url, &opts, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", url, err.text);
 		abort();

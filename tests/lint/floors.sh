@@ -44,6 +44,7 @@ fence 'git2' replica/repo replica/apply
 fence 'sqlite3\.h' shard-map/commitlog replica/shard
 fence 'curl/' shard-map/ctl
 fence 'librdkafka/' shard-map/commitlog
+fence 'librdkafka/' shard-map/commitlog
 fence 'confuse\.h' gitproto/base
 fence 'jansson\.h' shard-map shard-map/ctl shard-map/commitlog gitproto/base replica/admin \
 	router/admin replica/serve

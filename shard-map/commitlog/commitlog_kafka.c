@@ -1,0 +1,215 @@
+#include "shard-map/commitlog/commitlog_kafka.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gitproto/base/log.h"
+#include "gitproto/base/mem.h"
+#include "shard-map/commitlog/commitlog_backend.h"
+#include "shard-map/commitlog/commitlog_kafka_ask.h"
+#include "shard-map/commitlog/commitlog_kafka_conf.h"
+#include "shard-map/commitlog/commitlog_kafka_read.h"
+#include "shard-map/commitlog/commitlog_kafka_topics.h"
+#include "shard-map/commitlog/commitlog_kafka_watch.h"
+#include "shard-map/commitlog/commitlog_kafka_write.h"
+
+#define OPEN_MSEC 3000 /* for the first look at the topics */
+
+struct kafka {
+	struct commitlog base;
+	struct commitlog_kafka_conf conf;
+	struct commitlog_kafka_client control;
+	struct commitlog_kafka_ask *ask; /* owned, as what follows */
+	struct commitlog_kafka_watch *watch;
+	struct commitlog_kafka_write *write;
+	struct commitlog_kafka_read *read;
+};
+
+static struct kafka *
+kafka_of(struct commitlog *log)
+{
+	return CONTAINER_OF(log, struct kafka, base);
+}
+
+static void
+on_control_error(rd_kafka_t *rk UNUSED, int e UNUSED, const char *reason, void *opaque UNUSED)
+{
+	log_debug("-", "kafka-control", "why=%s", log_value(reason, strlen(reason)));
+}
+
+static void
+on_hint(void *arg)
+{
+	commitlog_kafka_watch_hint(((struct kafka *)arg)->watch);
+}
+
+static void
+on_doubt(void *arg, const struct commitlog_subs_turn *turn)
+{
+	commitlog_kafka_watch_doubt(((struct kafka *)arg)->watch, turn);
+}
+
+/* The writer first: who hears that the log is back may append at once. */
+static void
+on_away(void *arg, const struct err *why)
+{
+	struct kafka *k = arg;
+
+	commitlog_kafka_write_away(k->write, why);
+	commitlog_kafka_read_away(k->read, why);
+}
+
+static void
+on_verdict(void *arg, const struct commitlog_subs_turn *turn, const struct err *err)
+{
+	commitlog_kafka_read_verdict(((struct kafka *)arg)->read, turn, err);
+}
+
+/* No callback may come from a part that another still calls: watch, reader, writer, in this order. */
+static void
+close_kafka(struct commitlog *log)
+{
+	struct kafka *k = kafka_of(log);
+
+	if (k->watch != NULL)
+		commitlog_kafka_watch_stop(k->watch);
+	commitlog_kafka_read_free(&k->read);
+	commitlog_kafka_write_free(&k->write);
+	commitlog_kafka_watch_free(&k->watch);
+	commitlog_kafka_ask_free(&k->ask);
+	commitlog_kafka_client_close(&k->control);
+	commitlog_kafka_conf_release(&k->conf);
+	free(k);
+}
+
+static int
+start(struct kafka *k, bool there, struct err *err)
+{
+	struct commitlog_kafka_watch_opts watch = { .conf = &k->conf,
+						    .client = &k->control,
+						    .there = there,
+						    .away = on_away,
+						    .verdict = on_verdict,
+						    .arg = k };
+	struct commitlog_kafka_read_opts read = {
+		.conf = &k->conf, .hint = on_hint, .doubt = on_doubt, .arg = k
+	};
+	int rc;
+
+	k->ask = watch.ask = commitlog_kafka_ask_new(&k->control);
+	commitlog_kafka_ask_hurry(k->ask, !there);
+	k->watch = commitlog_kafka_watch_new(&watch);
+	rc = commitlog_kafka_write_new(&k->write, &k->conf, on_hint, k, err);
+	if (rc == 0)
+		rc = commitlog_kafka_read_new(&k->read, &read, err);
+	if (rc == 0 && there)
+		on_away(k, NULL);
+	return rc == 0 ? commitlog_kafka_watch_start(k->watch, err) : rc;
+}
+
+/* Daemons start before the topics are made, and while the log is away. */
+static bool
+is_waited_for(int rc, const struct commitlog_opts *opts)
+{
+	return opts->create && (rc == ERR_NOT_FOUND || rc == ERR_UNAVAILABLE);
+}
+
+static int
+open_control(struct kafka *k, const char *where, const struct commitlog_opts *opts, struct err *err)
+{
+	int rc = commitlog_kafka_conf_init(&k->conf, where, opts, err);
+
+	if (rc < 0)
+		return rc;
+	return commitlog_kafka_client_open(&k->control, &k->conf, COMMITLOG_KAFKA_CONTROL,
+					   on_control_error, NULL, NULL, err);
+}
+
+static int
+open_kafka(struct commitlog **out, const char *where, const struct commitlog_opts *opts,
+	   struct err *err)
+{
+	struct kafka *k = MEM_NEW(struct kafka);
+	struct err why;
+	int rc = open_control(k, where, opts, err);
+
+	k->base.backend = &commitlog_kafka_backend;
+	if (rc == 0) {
+		rc = commitlog_kafka_topics_check(&k->control, &k->conf, OPEN_MSEC, &why);
+		if (rc == 0 || is_waited_for(rc, opts))
+			rc = start(k, rc == 0, err);
+		else if (err != NULL)
+			*err = why;
+	}
+	if (rc < 0) {
+		close_kafka(&k->base);
+		return rc;
+	}
+	*out = &k->base;
+	return 0;
+}
+
+static int
+create_topics(const char *where, const struct commitlog_opts *opts, uint32_t shards,
+	      struct err *err)
+{
+	struct kafka *k = MEM_NEW(struct kafka);
+	int rc = open_control(k, where, opts, err);
+
+	if (rc == 0)
+		rc = commitlog_kafka_topics_create(&k->control, &k->conf, shards, err);
+	close_kafka(&k->base);
+	return rc;
+}
+
+static void
+append(struct commitlog *log, uint32_t stream, struct slice bytes, commitlog_append_fn *fn,
+       void *arg)
+{
+	commitlog_kafka_write_append(kafka_of(log)->write, stream, bytes, fn, arg);
+}
+
+static void
+read_stream(struct commitlog *log, uint32_t stream, uint64_t from, commitlog_read_fn *fn,
+	    commitlog_trouble_fn *trouble, void *arg)
+{
+	commitlog_kafka_read_add(kafka_of(log)->read, stream, from, fn, trouble, arg);
+}
+
+static void
+unread(struct commitlog *log, uint32_t stream)
+{
+	commitlog_kafka_read_remove(kafka_of(log)->read, stream);
+}
+
+static int
+ends(struct commitlog *log, uint32_t stream, uint64_t *first, uint64_t *next, struct err *err)
+{
+	return commitlog_kafka_ask_ends(kafka_of(log)->ask, stream, first, next, err);
+}
+
+static int
+scan(struct commitlog *log, uint32_t stream, uint64_t from, uint64_t max, commitlog_read_fn *fn,
+     void *arg, struct err *err)
+{
+	return commitlog_kafka_ask_scan(kafka_of(log)->ask, stream, from, max, fn, arg, err);
+}
+
+static int
+trim(struct commitlog *log, uint32_t stream, uint64_t head, struct err *err)
+{
+	return commitlog_kafka_ask_trim(kafka_of(log)->ask, stream, head, err);
+}
+
+const struct commitlog_backend commitlog_kafka_backend = {
+	.scheme = "kafka",
+	.open = open_kafka,
+	.create_topics = create_topics,
+	.close = close_kafka,
+	.append = append,
+	.read = read_stream,
+	.unread = unread,
+	.ends = ends,
+	.scan = scan,
+	.trim = trim,
+};
