@@ -144,3 +144,30 @@ def test_stale_locks_of_a_killed_node(own_cluster, repo, git):
              "a push works", step=0.2)
     assert c.dumps(name)["refs"]["refs/heads/main"] == sha
     c.nothing_left(name)
+
+
+def test_leftovers_of_a_killed_push(own_cluster, repo, git):
+    """git receive-pack was killed alone: what it left goes while the node lives.  Not so what may be
+    an operator's, or of a push that runs."""
+    c, (name, work, first, second) = own_cluster, repo
+    folder = c.repo_dir(c.primary(name), name)
+    pack = next(folder.glob("objects/pack/*.pack"))
+    quarantine, keep = folder / "objects/tmp_objdir-incoming-abc", pack.with_suffix(".keep")
+    own, fresh = folder / "objects/pack/pack-own.keep", folder / "objects/tmp_objdir-incoming-def"
+    for d in (quarantine, fresh):
+        (d / "pack").mkdir(parents=True)
+    keep.write_text("receive-pack 1 on here\n")
+    own.write_text("mine\n")
+    os.utime(fresh, (4e9, 4e9))
+
+    def gone():
+        git.commit(work)
+        git.run("push", "-q", c.url(name), "HEAD:refs/heads/main", cwd=work)
+        return not quarantine.exists() and not keep.exists()
+    wait_for(gone, 15, "leftovers are gone", step=0.2)
+    sha = git.out("rev-parse", "HEAD", cwd=work)
+    assert own.exists() and fresh.exists()
+    own.unlink()
+    fresh.joinpath("pack").rmdir()
+    fresh.rmdir()
+    assert c.dumps(name)["refs"]["refs/heads/main"] == sha
