@@ -444,6 +444,21 @@ apply_records(uint32_t stream, const struct commitlog_record *records, size_t n,
 }
 
 void
+apply_note_unref(struct apply_note **np)
+{
+	struct apply_note *n = *np;
+
+	if (n == NULL)
+		return;
+	*np = NULL;
+	if (__atomic_sub_fetch(&n->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	record_release(n->record);
+	free(n->record);
+	free(n);
+}
+
+void
 apply_counts(struct apply *a, struct apply_counts *out)
 {
 	const uint64_t *from = (const uint64_t *)&a->counts;

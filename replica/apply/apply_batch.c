@@ -22,21 +22,6 @@ apply_item_free(struct apply_item **ip)
 	free(i);
 }
 
-void
-apply_note_unref(struct apply_note **np)
-{
-	struct apply_note *n = *np;
-
-	if (n == NULL)
-		return;
-	*np = NULL;
-	if (__atomic_sub_fetch(&n->refs, 1, __ATOMIC_ACQ_REL) > 0)
-		return;
-	record_release(n->record);
-	free(n->record);
-	free(n);
-}
-
 /* These are batches of their own (apply_impl.h). */
 static bool
 is_alone(enum record_type t)

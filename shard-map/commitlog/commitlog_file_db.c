@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -275,13 +276,17 @@ commitlog_file_db_run(struct commitlog_file_db *db, enum commitlog_file_sql whic
 	return 0;
 }
 
-bool
-commitlog_file_db_moved(struct commitlog_file_db *db)
+int
+commitlog_file_db_present(struct commitlog_file_db *db, struct err *err)
 {
 	int moved = 0;
 
-	return sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
-	       moved != 0;
+	if (sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK ||
+	    moved == 0)
+		return 0;
+	if (access(db->path, F_OK) < 0)
+		return err_errno(err, "log %s is not there: put it back", db->path);
+	return err_set(err, ERR_CORRUPT, "log %s was replaced while in use; start again", db->path);
 }
 
 int

@@ -65,8 +65,9 @@ MUST_CHECK int commitlog_file_db_run(struct commitlog_file_db *, enum commitlog_
 /* The present SQLite error as ERR_* and words; returns the code, never 0. */
 int commitlog_file_db_fail(struct commitlog_file_db *, const char *doing, struct err *);
 
-/* The file was removed or another one put in its place since it was opened. */
-bool commitlog_file_db_moved(struct commitlog_file_db *);
+/* Is the file still where it was opened?  ERR_IO: there is none at the moment (it may come back),
+ * ERR_CORRUPT: another one is in its place. */
+MUST_CHECK int commitlog_file_db_present(struct commitlog_file_db *, struct err *);
 MUST_CHECK int commitlog_file_db_ends(struct commitlog_file_db *, uint32_t stream, uint64_t *first,
 				      uint64_t *next, struct err *);
 

@@ -189,11 +189,9 @@ look(struct commitlog_file_read *r, bool thoroughly)
 {
 	struct err err;
 	bool more = true;
-	int rc = 0;
+	int rc;
 
-	if (commitlog_file_db_moved(&r->db))
-		rc = err_set(&err, ERR_CORRUPT,
-			     "log %s was removed or replaced while in use; start again", r->path);
+	rc = commitlog_file_db_present(&r->db, &err);
 	if (rc == 0 && thoroughly)
 		rc = compare(r, &err);
 	while (rc == 0 && more && !__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {

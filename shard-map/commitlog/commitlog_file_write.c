@@ -77,10 +77,8 @@ begin(struct commitlog_file_write *w, struct err *err)
 	while (rc < 0 && errno == EINTR);
 	if (rc < 0)
 		return err_errno(err, "log %s: lock it", w->path);
-	if (commitlog_file_db_moved(&w->db))
-		rc = err_set(err, ERR_CORRUPT,
-			     "log %s was removed or replaced while in use; start again", w->path);
-	else
+	rc = commitlog_file_db_present(&w->db, err);
+	if (rc == 0)
 		rc = commitlog_file_db_begin(&w->db, err);
 	if (rc < 0)
 		unlock_file(w);

@@ -93,6 +93,33 @@ test_file_replaced(void **state UNUSED)
 	log_test_shell("rm -r %s/old", place.folder);
 }
 
+/* Moved away and back, as by somebody who errs: nothing is written meanwhile, and it goes on. */
+static void
+test_file_away(void **state UNUSED)
+{
+	struct commitlog *log = log_test_open(place.url);
+	struct log_test_reader r;
+	struct log_test_answer a;
+
+	log_test_reader_start(&r, log, 1, 0);
+	assert_int_equal(log_test_append(log, 1, "a").outcome, COMMITLOG_AT);
+	assert_true(log_test_gate_wait(&r.gate, 1, LOG_TEST_MSEC));
+	log_test_shell("cd %s && mkdir away && mv log log-wal log-shm away", place.folder);
+	a = log_test_append(log, 1, "b");
+	assert_int_equal(a.outcome, COMMITLOG_NOT);
+	assert_non_null(strstr(a.err.text, "put it back"));
+	assert_true(log_test_gate_wait(&r.troubles, 1, LOG_TEST_MSEC));
+	assert_int_equal(r.trouble.code, ERR_UNAVAILABLE);
+	log_test_shell("cd %s && mv away/* . && rmdir away", place.folder);
+	assert_true(log_test_gate_wait(&r.troubles, 2, LOG_TEST_MSEC));
+	assert_int_equal(r.trouble.code, ERR_OK);
+	assert_int_equal(log_test_append(log, 1, "c").offset, 1);
+	assert_true(log_test_gate_wait(&r.gate, 2, LOG_TEST_MSEC));
+	commitlog_close(&log);
+	assert_string_equal(buf_str(&r.text), "a\nc\n");
+	log_test_reader_release(&r);
+}
+
 struct held {
 	struct log_test_gate entered, go;
 };
@@ -189,10 +216,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_log_away),
-		TEST(test_file_replaced),
-		TEST(test_trimmed_unseen),
-		TEST(test_damaged),
+		TEST(test_log_away),       TEST(test_file_replaced), TEST(test_file_away),
+		TEST(test_trimmed_unseen), TEST(test_damaged),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "append") == 0)
