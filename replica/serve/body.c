@@ -222,7 +222,7 @@ body_is_broken(const struct body *b)
 bool
 body_ended(const struct body *b)
 {
-	return b->have.len == 0 && source_done(b);
+	return source_done(b);
 }
 
 void

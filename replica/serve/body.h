@@ -22,10 +22,10 @@ typedef void body_fn(struct body *, enum body_event, void *arg);
  * events are the body's until body_free, which must come before the stream's end. */
 MUST_CHECK int body_new(struct body **out, struct stream *from, const char *encoding, uint64_t max,
 			body_fn *, void *arg, struct err *);
-/* Inflated bytes that were not taken; at the end of the body a length of 0 with body_ended. */
+/* Inflated bytes that were not taken, as many as the window holds. */
 struct slice body_peek(struct body *);
 void body_take(struct body *, size_t n);
-bool body_ended(const struct body *); /* all came and was taken */
+bool body_ended(const struct body *); /* nothing will come behind what body_peek shows */
 /* To be asked after a peek: what it found broken is told by no event until body_pass. */
 bool body_is_broken(const struct body *);
 /* Everything from here on goes to `to`, then stream_end(to).  The caller listens to `to` and hands

@@ -11,58 +11,24 @@
 #include "replica/serve/fetch.h"
 
 #include <inttypes.h>
-#include <sys/wait.h>
 
 #include "gitproto/advert.h"
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
-#include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/ls_refs.h"
-#include "gitproto/net/relay.h"
 #include "gitproto/version.h"
-#include "replica/repo/git_env.h"
-#include "replica/serve/body.h"
-#include "replica/serve/serve.h"
+#include "replica/serve/fetch_impl.h"
 #include "replica/serve/strict_read.h"
 
 /* An answer from memory: 100,000 refs of 100 bytes are 14 MB. */
 #define MAX_ANSWER (512u << 20)
 #define MAX_FETCH_BODY (256u << 20) /* wants and haves, inflated */
 
-enum step { STEP_NEXT, STEP_WAIT, STEP_DONE };
-
-struct fetch {
-	unsigned magic;
-#define FETCH_MAGIC 0xfe7c4fe7u
-	struct serve *serve;    /* borrowed */
-	struct http_xchg *xchg; /* borrowed until its close; NULL then */
-	struct smart_path path;
-	enum version version;
-	struct shard *shard; /* borrowed */
-	struct repo *repo;   /* referenced */
-	uint64_t offset;     /* that the answer reflects */
-	uint64_t deadline;   /* clock_boot_ns */
-	enum step (*step)(struct fetch *);
-	unsigned waits; /* callbacks that still hold this: freed when the last one came */
-	bool dead;      /* the exchange is over */
-	bool load_failed;
-	struct body *body;
-	struct v2_request v2;
-	bool v2_open;
-	struct child *child;
-	struct relay *out;
-	bool out_done, exited; /* the child's output is through; it was reaped */
-	int status;
-	struct buf read; /* beginning of the body that was read and is git's to have */
-	struct err err;
-};
-
-static enum step st_applied(struct fetch *);
-static enum step st_loaded(struct fetch *);
-static enum step st_answer(struct fetch *);
-static enum step st_command(struct fetch *);
-static enum step st_upload_pack(struct fetch *);
+static enum fetch_step st_applied(struct fetch *);
+static enum fetch_step st_loaded(struct fetch *);
+static enum fetch_step st_answer(struct fetch *);
+static enum fetch_step st_command(struct fetch *);
 
 static void
 fetch_free(struct fetch *f)
@@ -80,12 +46,12 @@ fetch_free(struct fetch *f)
 static void
 run(struct fetch *f)
 {
-	enum step s;
+	enum fetch_step s;
 
 	do
 		s = f->step(f);
-	while (s == STEP_NEXT);
-	/* STEP_DONE: answered; on_close ends its life. */
+	while (s == FETCH_NEXT);
+	/* FETCH_DONE: answered; on_close ends its life. */
 }
 
 /* The exchange ended, answered or not. */
@@ -116,26 +82,26 @@ came_back(struct fetch *f)
 	return false;
 }
 
-static enum step
-refuse(struct fetch *f)
+enum fetch_step
+fetch_refuse(struct fetch *f)
 {
 	serve_refuse(f->serve, f->xchg, f->shard, &f->err);
-	return STEP_DONE;
+	return FETCH_DONE;
 }
 
-static enum step
+static enum fetch_step
 refuse_unknown(struct fetch *f)
 {
 	err_set(&f->err, ERR_NOT_FOUND, "repository '%s' does not exist", f->path.repo.path);
-	return refuse(f);
+	return fetch_refuse(f);
 }
 
-static enum step
+static enum fetch_step
 refuse_late(struct fetch *f)
 {
 	err_set(&f->err, ERR_UNAVAILABLE,
 		"this replica could not prove in time that it is up to date; try again");
-	return refuse(f);
+	return fetch_refuse(f);
 }
 
 /* What the client has seen elsewhere, it never sees older here ("SHARD:OFFSET" of an answer). */
@@ -172,26 +138,26 @@ on_proof(int rc, uint64_t offset, void *arg)
 	}
 }
 
-static enum step
+static enum fetch_step
 st_prove(struct fetch *f)
 {
 	f->waits++;
 	strict_read(f->serve->reads, f->shard, on_proof, f);
-	return STEP_WAIT;
+	return FETCH_WAIT;
 }
 
-static enum step
+static enum fetch_step
 st_where(struct fetch *f)
 {
 	if (serve_shard_of(f->serve, &f->shard, &f->path.repo, &f->err) != 0)
-		return refuse(f);
+		return fetch_refuse(f);
 	if (shard_halted(f->shard) != NULL) {
 		err_set(&f->err, ERR_UNAVAILABLE, "shard %" PRIu32 " is stopped on this node: %s",
 			shard_index(f->shard), err_text(shard_halted(f->shard)));
-		return refuse(f);
+		return fetch_refuse(f);
 	}
 	f->step = st_prove;
-	return STEP_NEXT;
+	return FETCH_NEXT;
 }
 
 static void
@@ -205,7 +171,7 @@ on_applied(int rc, void *arg)
 		err_set(&f->err, ERR_UNAVAILABLE,
 			"this replica cannot write: %s; another one may serve it",
 			err_text(shard_stuck(f->shard)));
-		refuse(f);
+		fetch_refuse(f);
 		return;
 	}
 	if (rc != 0) {
@@ -216,14 +182,14 @@ on_applied(int rc, void *arg)
 	run(f);
 }
 
-static enum step
+static enum fetch_step
 st_applied(struct fetch *f)
 {
 	repo_unref(&f->repo);
 	f->repo = repo_find(f->serve->repos, f->path.repo.path);
 	f->waits++;
 	shard_wait(f->shard, f->repo, f->offset, f->deadline, on_applied, f);
-	return STEP_WAIT;
+	return FETCH_WAIT;
 }
 
 static void
@@ -246,7 +212,7 @@ on_load(struct repo *repo UNUSED, int rc, void *arg)
 	loop_post(f->serve->loop, on_loaded, f);
 }
 
-static enum step
+static enum fetch_step
 empty_receive(struct fetch *f)
 {
 	struct reflist none = { .head_target = "refs/heads/main", .format = OID_SHA1 };
@@ -263,10 +229,10 @@ empty_receive(struct fetch *f)
 			buf_slice(&b));
 	http_head_free(&head);
 	buf_release(&b);
-	return STEP_DONE;
+	return FETCH_DONE;
 }
 
-static enum step
+static enum fetch_step
 st_loaded(struct fetch *f)
 {
 	bool loaded, gone, whole;
@@ -295,30 +261,30 @@ st_loaded(struct fetch *f)
 		err_set(&f->err, ERR_UNAVAILABLE,
 			"this replica of '%s' is out of service (%s); another one may serve it",
 			f->path.repo.path, why);
-		return refuse(f);
+		return fetch_refuse(f);
 	}
 	if (clock_boot_ns() > f->deadline)
 		return refuse_late(f);
 	if (!whole) { /* a pack went missing since: wait on */
 		f->step = st_applied;
-		return STEP_NEXT;
+		return FETCH_NEXT;
 	}
 	if (!loaded && f->load_failed) {
 		err_set(&f->err, ERR_UNAVAILABLE, "this replica cannot load the refs of '%s'",
 			f->path.repo.path);
-		return refuse(f);
+		return fetch_refuse(f);
 	}
 	if (!loaded) {
 		f->waits++;
 		apply_load(f->serve->apply, f->repo, on_load, f);
-		return STEP_WAIT;
+		return FETCH_WAIT;
 	}
 	f->step = st_answer;
-	return STEP_NEXT;
+	return FETCH_NEXT;
 }
 
-static struct http_head *
-answer_head(const struct fetch *f)
+struct http_head *
+fetch_answer_head(const struct fetch *f)
 {
 	struct http_head *head = http_head_new();
 
@@ -379,7 +345,7 @@ write_ls_refs(struct fetch *f, const struct reflist *list, struct buf *out)
 	ls_refs_release(&args);
 }
 
-static enum step
+static enum fetch_step
 reply_memory(struct fetch *f, const char *type,
 	     void (*write)(struct fetch *, const struct reflist *, struct buf *))
 {
@@ -388,42 +354,42 @@ reply_memory(struct fetch *f, const char *type,
 
 	if (!with_refs(f, write, &b)) {
 		f->step = st_loaded;
-		return STEP_NEXT;
+		return FETCH_NEXT;
 	}
 	if (!buf_ok(&b) && f->err.code == 0)
 		err_set(&f->err, ERR_NOMEM, "out of memory; try again");
 	if (f->err.code != 0) {
 		buf_release(&b);
-		return refuse(f);
+		return fetch_refuse(f);
 	}
-	head = answer_head(f);
+	head = fetch_answer_head(f);
 	http_xchg_reply(f->xchg, 200, head, type, buf_slice(&b));
 	http_head_free(&head);
 	buf_release(&b);
-	return STEP_DONE;
+	return FETCH_DONE;
 }
 
-static enum step
+static enum fetch_step
 st_answer(struct fetch *f)
 {
 	if (f->path.endpoint == SMART_PATH_INFO_REFS)
 		return reply_memory(f, service_type_advertisement(f->path.service), write_advert);
-	f->step = f->version == VERSION_2 ? st_command : st_upload_pack;
-	return STEP_NEXT;
+	f->step = f->version == VERSION_2 ? st_command : fetch_pack_start;
+	return FETCH_NEXT;
 }
 
-static enum step
+static enum fetch_step
 reply_nothing(struct fetch *f)
 {
-	struct http_head *head = answer_head(f);
+	struct http_head *head = fetch_answer_head(f);
 
 	http_xchg_reply(f->xchg, 200, head, service_type_result(SERVICE_UPLOAD_PACK), SLICE_NONE);
 	http_head_free(&head);
-	return STEP_DONE;
+	return FETCH_DONE;
 }
 
 /* v2: ls-refs is answered from memory, all else is git's.  What was read is kept for git. */
-static enum step
+static enum fetch_step
 st_command(struct fetch *f)
 {
 	bool more = true;
@@ -433,29 +399,29 @@ st_command(struct fetch *f)
 		ssize_t n = v2_request_feed(&f->v2, in, &f->err);
 
 		if (n < 0)
-			return refuse(f);
+			return fetch_refuse(f);
 		buf_add(&f->read, in.p, (size_t)n);
 		body_take(f->body, (size_t)n);
 		more = n > 0;
 	}
 	if (f->v2.head_done && f->v2.command != V2_REQUEST_LS_REFS &&
 	    f->v2.command != V2_REQUEST_NONE) {
-		f->step = st_upload_pack;
-		return STEP_NEXT;
+		f->step = fetch_pack_start;
+		return FETCH_NEXT;
 	}
 	if (f->v2.done && f->v2.command == V2_REQUEST_LS_REFS)
 		return reply_memory(f, service_type_result(SERVICE_UPLOAD_PACK), write_ls_refs);
 	if (!f->v2.done && body_is_broken(f->body)) {
 		f->err = *body_err(f->body);
-		return refuse(f);
+		return fetch_refuse(f);
 	}
-	if (f->v2.done || (body_ended(f->body) && f->read.len == 0))
+	if (f->v2.done || (body_ended(f->body) && f->read.len == 0 && body_peek(f->body).len == 0))
 		return reply_nothing(f);
 	if (body_ended(f->body)) {
 		err_set(&f->err, ERR_BAD, "the request body ends within a packet");
-		return refuse(f);
+		return fetch_refuse(f);
 	}
-	return STEP_WAIT;
+	return FETCH_WAIT;
 }
 
 static void
@@ -467,103 +433,14 @@ on_body(struct body *b, enum body_event ev, void *arg)
 		return; /* refused already; the rest of the body is of no interest */
 	if (ev == BODY_BROKEN && !http_xchg_responded(f->xchg)) {
 		f->err = *body_err(b);
-		refuse(f);
+		fetch_refuse(f);
+		child_free(&f->child); /* it said nothing yet, and is not needed */
 	} else if (ev == BODY_BROKEN && f->child != NULL) {
 		/* git finds the end too early and says so itself, or nobody listens any more. */
 		stream_end(child_io(f->child));
 	} else if (ev == BODY_MORE && f->step == st_command) {
 		run(f);
 	}
-}
-
-/* The child's stdin has room again. */
-static void
-on_child_io(struct stream *io UNUSED, enum stream_event ev, void *arg)
-{
-	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
-
-	if (ev == STREAM_WRITABLE && f->body != NULL)
-		body_on_stream(f->body, ev);
-}
-
-/* The answer ends cleanly only when git ended by itself: a killed one must look cut off. */
-static void
-finish_answer(struct fetch *f)
-{
-	if (!f->out_done || !f->exited || f->xchg == NULL)
-		return;
-	if (WIFSIGNALED(f->status))
-		stream_reset(http_xchg_stream(f->xchg), "git upload-pack was killed");
-	else
-		stream_end(http_xchg_stream(f->xchg));
-}
-
-static void
-on_out_done(enum relay_end end UNUSED, void *arg)
-{
-	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
-
-	f->out_done = true;
-	finish_answer(f);
-}
-
-static void
-on_child_exit(struct child *c, int status, void *arg)
-{
-	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
-	const char *words = child_complaint(c);
-
-	f->exited = true;
-	f->status = status;
-	if (status != 0)
-		log_info(serve_request_id(f->xchg), "upload-pack", "repo=%s status=%d stderr=%s",
-			 f->path.repo.path, status, log_value(words, strlen(words)));
-	finish_answer(f);
-}
-
-static int
-spawn_upload_pack(struct fetch *f)
-{
-	char dir[4096];
-	const char *const argv[] = { "git", "upload-pack", "--stateless-rpc", dir, NULL };
-	struct git_env *env;
-	struct child_opts o = { .argv = argv, .on_exit = on_child_exit, .arg = f };
-	int rc;
-
-	if (!repo_dir_of(dir, sizeof(dir), f->serve->repos, f->repo))
-		return err_set(&f->err, ERR_NOT_FOUND, "repository '%s' does not exist",
-			       f->path.repo.path);
-	if (child_running(f->serve->children) >= f->serve->max_children)
-		return err_set(&f->err, ERR_UNAVAILABLE,
-			       "this replica runs as many git processes as it may; try again");
-	env = git_env_new(GIT_ENV_FETCH, f->serve->home, f->serve->hooks);
-	git_env_set(env, "GIT_PROTOCOL", version_text(f->version));
-	o.env = git_env_list(env);
-	rc = child_spawn(&f->child, f->serve->children, &o, &f->err);
-	git_env_free(&env);
-	return rc;
-}
-
-static enum step
-st_upload_pack(struct fetch *f)
-{
-	struct relay_opts o = { .done = on_out_done, .arg = f };
-	struct http_head *head;
-
-	if (spawn_upload_pack(f) != 0)
-		return refuse(f);
-	head = answer_head(f);
-	head->status = 200;
-	head->content_length = -1;
-	http_head_addf(head, "content-type", "%s", service_type_result(SERVICE_UPLOAD_PACK));
-	http_xchg_respond(f->xchg, head);
-	http_head_free(&head);
-	stream_on(child_io(f->child), on_child_io, f);
-	stream_write(child_io(f->child), buf_slice(&f->read));
-	buf_release(&f->read);
-	f->out = relay_new(child_io(f->child), http_xchg_stream(f->xchg), &o);
-	body_pass(f->body, child_io(f->child));
-	return STEP_WAIT;
 }
 
 void
@@ -587,7 +464,7 @@ fetch_start(struct serve *s, struct http_xchg *x, const struct smart_path *path)
 		f->v2_open = true;
 		if (body_new(&f->body, http_xchg_stream(x), http_head_get(req, "content-encoding"),
 			     MAX_FETCH_BODY, on_body, f, &f->err) != 0) {
-			refuse(f);
+			fetch_refuse(f);
 			return;
 		}
 		http_xchg_continue(x);
