@@ -385,6 +385,15 @@ on_child_io(struct stream *io UNUSED, enum stream_event ev, void *arg)
 		body_on_stream(p->body, ev);
 }
 
+void
+push_cut_off(struct push *p, const char *why)
+{
+	if (p->out == NULL || p->xchg == NULL)
+		return;
+	relay_free(&p->out);
+	stream_reset(http_xchg_stream(p->xchg), why);
+}
+
 static void
 finish_answer(struct push *p)
 {

@@ -478,6 +478,17 @@ is_open(const struct pushes *all, const struct hook_conn *c)
 	return false;
 }
 
+/* git would call a push refused whose proc-receive was killed; its record may be in the log (P5). */
+static void
+hung_up(struct hook_conn *c)
+{
+	struct push *p = c->push;
+
+	conn_free(c);
+	if (p != NULL && p->hook == HOOK_COMMITTING)
+		push_cut_off(p, "git's proc-receive hook was killed");
+}
+
 static void
 on_stream(struct stream *s, enum stream_event ev, void *arg)
 {
@@ -488,7 +499,7 @@ on_stream(struct stream *s, enum stream_event ev, void *arg)
 	ssize_t n = 0;
 
 	if (ev == STREAM_DEAD || (ev == STREAM_READABLE && stream_at_end(s))) {
-		conn_free(c); /* the hook hung up */
+		hung_up(c);
 		return;
 	}
 	if (ev != STREAM_READABLE)
@@ -513,7 +524,7 @@ on_stream(struct stream *s, enum stream_event ev, void *arg)
 		buf_release(&lines);
 		/* An end that came with the message is told by no further event. */
 		if (is_open(all, c) && stream_at_end(c->stream))
-			conn_free(c);
+			hung_up(c);
 		return;
 	}
 	if (n < 0 || !buf_ok(&c->lines))

@@ -124,6 +124,9 @@ MUST_CHECK int push_hook_listen(struct pushes *, struct err *);
 void push_hook_close(struct pushes *);
 /* Sends the lines that the waiting hook gets as its answer, a flush behind; last: the hook goes. */
 void push_hook_answer(struct push *, struct buf *lines, bool last);
+/* The client gets no end of its answer, so that it takes no half of one for the whole: the outcome is
+ * unknown to it.  The push goes on. */
+void push_cut_off(struct push *, const char *why);
 void push_hook_gone(struct push *); /* the push ends: nobody answers its hook any more */
 void push_hook_add(struct buf *lines, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Text of several lines: each as "say". */

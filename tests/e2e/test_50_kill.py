@@ -1,5 +1,8 @@
 """Shows 5: nodes killed with -9 at random moments and at exact ones; what the log says is true."""
+import fcntl
+import os
 import random
+import signal
 import threading
 import time
 
@@ -150,6 +153,29 @@ def test_voter_killed_while_a_pack_is_staged(mended, tmp_path, new_name):
     u.push()
     c.do("start", victim)
     u.push()
+    u.history_is_whole()
+    c.nothing_left(u.repo)
+
+
+def test_hook_killed_while_the_log_stands_still(mended, tmp_path, new_name):
+    """git would say "remote rejected"; but the record may be in the log, and here it is."""
+    c = mended
+    u = Pushing(c, new_name("kill"), tmp_path)
+    p, shard = c.primary(u.repo), c.shard(u.repo)
+    result = []
+    pusher = threading.Thread(target=lambda: result.append(u.push(check=False)))
+    with open(c.dir / "log.db-lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pusher.start()
+        hook = wait_for(lambda: [pid for pid, cmd in c.children() if "proc-receive" in cmd], 10, "the hook runs")
+        wait_for(lambda: c.shard_state(p, shard)["unresolved"], 10, "the record is on its way")
+        os.kill(hook[0], signal.SIGKILL)
+        pusher.join(10)
+    assert result, "the client is told at once"
+    assert not result[0].ok and "push again" in result[0].err, result[0]
+    assert "rejected" not in result[0].err, result[0]
+    u.git.run("push", c.url(u.repo), "HEAD:refs/heads/main", cwd=u.work)
+    u.acked.append(u.unknown[-1])
     u.history_is_whole()
     c.nothing_left(u.repo)
 
