@@ -10,11 +10,12 @@ import time
 
 
 
-from harness import gitrun
+from harness import direct, gitrun
 
 SECONDS = float(os.environ.get("GITSHARD_LOAD_SECONDS", "60"))
 OPTIONS = {"routers": 2}
 SHARED = "refs/heads/shared"
+READERS = ("node1", "fetch", "2", "node2", "0", "fetch", "node3", "2")
 # What a pusher may be told when another was first.
 LOST_RACE = ("fetch first", "non-fast-forward", "failed to update ref", "cannot lock ref",
              "but expected", "stale")
@@ -95,7 +96,13 @@ class Load:
         while self.running():
             with self.lock:
                 floor = dict(self.acked)
-            if how == "fetch":
+            if how in self.c.nodes:
+                # A router keeps one client at one replica; these make sure that all are read.
+                status, seen, fields = direct.refs_of(self.c, how, self.repo, shard=self.shard)
+                if status == 503:
+                    continue
+                r = gitrun.Result(("read at", how), 0 if status == 200 else 1, str(status), str(fields))
+            elif how == "fetch":
                 r = git.run("fetch", "-q", "--prune", self.url(rng), "+refs/*:refs/*", cwd=repo, check=False)
                 seen = gitrun.refs(git, repo) if r.ok else {}
             else:
@@ -125,7 +132,7 @@ class Load:
                 refs += [f"refs/heads/twin{i}", f"refs/marks/{i}"]
                 self.groups.append(refs)
             jobs.append((self.push_own, f"own{i}", refs))
-            jobs.append((self.read, f"reader{i}", ("2", "fetch", "0", "2")[i % 4]))
+            jobs.append((self.read, f"reader{i}", READERS[i]))
 
         def guarded(job):
             try:
@@ -147,6 +154,7 @@ def test_load(own_cluster, git, tmp_path, new_name):
     load.base = git.commit(work)
     load.number[load.base] = 0
     git.run("push", "-q", c.url(repo), f"HEAD:{SHARED}", cwd=work)
+    load.shard = c.shard(repo)
     load.end = time.monotonic() + SECONDS
     before = {n: c.metric(n, "gitshard_strict_reads_total") for n in c.nodes}
     load.go()

@@ -16,21 +16,30 @@ from harness.wait import wait_for
 
 TREE = pathlib.Path(__file__).resolve().parents[3]
 BUILD = os.environ.get("GITSHARD_BUILD", "release")
+LOG = os.environ.get("GITSHARD_LOG", "file")  # or kafka, then with so many brokers:
+BROKERS = os.environ.get("GITSHARD_BROKERS", "3")
+KAFKA_VERSION = os.environ.get("GITSHARD_KAFKA_VERSION")
 SICK = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|WARNING: ThreadSanitizer"
                   r"|^BUG .*CHECK", re.M)
 
 
 class Cluster:
-    def __init__(self, dir_, nodes=3, routers=1, build=None, shards=None, sets=()):
+    def __init__(self, dir_, nodes=3, routers=1, build=None, shards=None, sets=(),
+                 prepare=None):
         self.dir = pathlib.Path(dir_)
         self.nodes = [f"node{i}" for i in range(1, nodes + 1)]
         self.routers = [f"router{i}" for i in range(1, routers + 1)]
         self.build = build or BUILD
+        if prepare is not None:  # the folder, before anything starts in it
+            prepare(self.dir)
         args = ["up", str(self.dir), "--nodes", str(nodes), "--routers", str(routers),
                 "--build", self.build]
+        if LOG == "kafka":
+            args += ["--log", LOG, "--brokers", BROKERS]
+            args += ["--kafka-version", KAFKA_VERSION] if KAFKA_VERSION else []
         if shards:
             args += ["--shards", str(shards)]
-        for s in sets:
+        for s in sets(self.dir) if callable(sets) else sets:
             args += ["--set", s]
         begin = time.monotonic()
         self.raw(*args)

@@ -5,9 +5,9 @@ import subprocess
 from harness import rawhttp
 
 
-def refs_of(cluster, name, repo, seconds=40):
+def refs_of(cluster, name, repo, seconds=40, shard=None):
     """(status, {ref: id}, fields) of a strict read at this node, by the v0 advertisement."""
-    shard = cluster.shard(repo)
+    shard = cluster.shard(repo) if shard is None else shard
     p = subprocess.run(
         ["curl", "-sS", "--http2-prior-knowledge", "-m", str(seconds), "-D", "-", "-o", "-",
          "-H", "gitshard-request: 0123456789abcdef", "-H", "gitshard-map: 1",
