@@ -483,12 +483,14 @@ def test_node_away_for_long(machine, tmp_path, new_name):
     c.do("start", "node3")
     again(u, seconds=10)
     reads = c.metric("node3", "gitshard_strict_reads_total")
-    clients = [gitrun.Git(tmp_path / f"client{i}") for i in range(3)]
+    # One client asks one node for one repository: several, so that some are this node's.
+    repos = [new_name("m") for _ in range(8)]
+    for repo in repos:
+        c.create(repo)
 
     def asked():
-        for g in clients:
-            for x in (u, other):
-                g.run("ls-remote", c.url(x.repo), cwd=tmp_path)
+        for repo in repos:
+            u.git.run("ls-remote", c.url(repo), cwd=tmp_path)
         return c.metric("node3", "gitshard_strict_reads_total") > reads
     wait_for(asked, 10, "node3 is asked for reads again")
     assert other.ref_at("node3") == (200, other.acked[-1])
