@@ -137,7 +137,9 @@ open_state(struct replica *r, struct err *err)
 	struct catalog_identity id;
 	struct commitlog_opts lo = { .cluster = c->cluster,
 				     .create = true,
+				     .wait = true,
 				     .allow_weak = c->allow_weak_log,
+				     .kafka_options = c->kafka_options,
 				     .append_msec = c->push_deadline };
 	int rc;
 

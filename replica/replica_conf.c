@@ -9,8 +9,10 @@
 
 static const struct conf_opt opts[] = {
 	CONF_MUST(STR, C, cluster, "cluster", "name of the cluster"),
-	CONF_MUST(STR, C, log, "log", "the commit log: file:PATH"),
+	CONF_MUST(STR, C, log, "log", "the commit log: file:PATH or kafka:HOST:PORT,..."),
 	CONF(BOOL, C, allow_weak_log, "allow_weak_log", "no", "accept a log on a single disk"),
+	CONF(STR, C, kafka_options, "kafka_options", NULL,
+	     "file, mode 0600, of what the brokers ask for (TLS, SASL): lines name=value"),
 	CONF(BOOL, C, insecure, "insecure", "no",
 	     "listen on, and answer, addresses other than loopback without TLS"),
 	CONF(STR, C, log_level, "log_level", "info", "error, warn, info or debug"),

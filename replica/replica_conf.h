@@ -7,6 +7,7 @@
 struct replica_conf {
 	char *cluster, *log, *log_level;
 	bool allow_weak_log, insecure;
+	char *kafka_options;
 	char *name, *listen, *admin, *root, *data, *hook;
 	bool auto_create, lease_reads;
 	uint64_t inline_max, max_push, min_free, refs_memory;

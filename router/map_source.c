@@ -76,7 +76,9 @@ follow(struct map_source *s)
 static int
 open_log(struct commitlog **out, const struct map_source *s, struct err *err)
 {
-	struct commitlog_opts o = { .cluster = s->opts.cluster, .allow_weak = s->opts.allow_weak };
+	struct commitlog_opts o = { .cluster = s->opts.cluster,
+				    .allow_weak = s->opts.allow_weak,
+				    .kafka_options = s->opts.kafka_options };
 
 	return commitlog_open(out, s->opts.log, &o, err);
 }

@@ -15,7 +15,8 @@ struct map_source_opts {
 	struct loop *loop;
 	const char *cluster, *log; /* borrowed until map_source_free */
 	bool allow_weak;
-	const char *cache; /* folder, made when it is missing; NULL: none */
+	const char *kafka_options; /* or NULL */
+	const char *cache;         /* folder, made when it is missing; NULL: none */
 	/* A map; directory: lives until map_source_free, NULL while the log is away. */
 	void (*on_map)(const struct map *, const struct directory *, void *arg);
 	void *arg;

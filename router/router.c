@@ -259,6 +259,7 @@ make_map(struct router *r, struct err *err)
 		.cluster = c->cluster,
 		.log = c->log,
 		.allow_weak = c->allow_weak_log,
+		.kafka_options = c->kafka_options,
 		.cache = c->cache,
 		.on_map = on_map,
 		.arg = r,

@@ -9,6 +9,7 @@
 struct router_conf {
 	char *cluster, *log, *log_level;
 	bool allow_weak_log, insecure;
+	char *kafka_options;
 	char *listen, *admin;
 	char *cache;     /* folder; NULL: none */
 	char *zone;      /* NULL: none */

@@ -41,6 +41,7 @@ typedef void commitlog_trouble_fn(uint32_t stream, const struct err *, void *arg
 struct commitlog_opts {
 	const char *cluster;  /* name; a log of another cluster is refused */
 	bool create;          /* make what is missing (file backend: the database) */
+	bool wait;            /* Kafka: open also while it is away or has no topics yet */
 	bool allow_weak;      /* accept a log that one lost disk or machine can cut */
 	uint64_t append_msec; /* an append not finished by then is UNKNOWN (or NOT); 0: 15 s */
 	const char *
@@ -48,9 +49,9 @@ struct commitlog_opts {
 };
 /* url: "file:PATH" or "kafka:HOST:PORT,HOST:PORT".  ERR_BAD for another scheme, ERR_REFUSED for a
  * weak log without allow_weak, ERR_NOT_FOUND when it does not exist and create is false, ERR_VERSION,
- * ERR_IO.  Kafka: topics are made by commitlog_create_topics alone; with `create` the log may be away
- * or without topics: its streams are in trouble (ERR_UNAVAILABLE) until it is there and was checked,
- * without it that is ERR_UNAVAILABLE or ERR_NOT_FOUND. */
+ * ERR_IO.  Kafka: topics are made by commitlog_create_topics alone; ERR_NOT_FOUND without them and
+ * ERR_UNAVAILABLE when no broker answers, or with `wait`: the streams are in trouble (ERR_UNAVAILABLE)
+ * until the log is there and was checked. */
 MUST_CHECK int commitlog_open(struct commitlog **out, const char *url,
 			      const struct commitlog_opts *, struct err *);
 /* Makes what the streams of so many shards need and is not there yet (Kafka: topics); for a log that

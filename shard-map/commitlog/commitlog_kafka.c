@@ -1,8 +1,9 @@
 #include "shard-map/commitlog/commitlog_kafka.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
+#include "gitproto/base/clock.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "shard-map/commitlog/commitlog_backend.h"
@@ -13,6 +14,7 @@
 #include "shard-map/commitlog/commitlog_kafka_watch.h"
 #include "shard-map/commitlog/commitlog_kafka_write.h"
 
+#define AGAIN_USEC 100000
 #define OPEN_MSEC 3000 /* for the first look at the topics */
 
 struct kafka {
@@ -111,7 +113,22 @@ start(struct kafka *k, bool there, struct err *err)
 static bool
 is_waited_for(int rc, const struct commitlog_opts *opts)
 {
-	return opts->create && (rc == ERR_NOT_FOUND || rc == ERR_UNAVAILABLE);
+	return opts->wait && (rc == ERR_NOT_FOUND || rc == ERR_UNAVAILABLE);
+}
+
+/* One broker may not have heard yet of topics that another just made. */
+static int
+look_at_topics(struct kafka *k, const struct commitlog_opts *opts, struct err *err)
+{
+	uint64_t until = clock_boot_ns() + OPEN_MSEC * CLOCK_MSEC;
+	int rc;
+
+	for (;;) {
+		rc = commitlog_kafka_topics_check(&k->control, &k->conf, OPEN_MSEC, err);
+		if (rc != ERR_NOT_FOUND || opts->wait || clock_boot_ns() > until)
+			return rc;
+		usleep(AGAIN_USEC);
+	}
 }
 
 static int
@@ -135,7 +152,7 @@ open_kafka(struct commitlog **out, const char *where, const struct commitlog_opt
 
 	k->base.backend = &commitlog_kafka_backend;
 	if (rc == 0) {
-		rc = commitlog_kafka_topics_check(&k->control, &k->conf, OPEN_MSEC, &why);
+		rc = look_at_topics(k, opts, &why);
 		if (rc == 0 || is_waited_for(rc, opts))
 			rc = start(k, rc == 0, err);
 		else if (err != NULL)

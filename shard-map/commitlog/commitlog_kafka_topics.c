@@ -216,6 +216,22 @@ create_one(const struct commitlog_kafka_client *k, const struct commitlog_kafka_
 	return rc == 0 ? wait_ready(k, c, t, partitions, err) : rc;
 }
 
+/* Brokers learn of a new topic one after the other. */
+static int
+check_new(const struct commitlog_kafka_client *k, const struct commitlog_kafka_conf *c,
+	  struct err *err)
+{
+	uint64_t until = clock_boot_ns() + READY_MSEC * CLOCK_MSEC;
+	int rc;
+
+	for (;;) {
+		rc = commitlog_kafka_topics_check(k, c, ASK_MSEC, err);
+		if ((rc != ERR_NOT_FOUND && rc != ERR_UNAVAILABLE) || clock_boot_ns() > until)
+			return rc;
+		usleep(LOOK_USEC);
+	}
+}
+
 int
 commitlog_kafka_topics_create(const struct commitlog_kafka_client *k,
 			      const struct commitlog_kafka_conf *c, uint32_t shards,
@@ -225,5 +241,5 @@ commitlog_kafka_topics_create(const struct commitlog_kafka_client *k,
 
 	for (size_t t = 0; t < COMMITLOG_KAFKA_TOPICS && rc == 0; t++)
 		rc = create_one(k, c, t, t == COMMITLOG_KAFKA_COMMITS ? (int)shards : 1, err);
-	return rc == 0 ? commitlog_kafka_topics_check(k, c, ASK_MSEC, err) : rc;
+	return rc == 0 ? check_new(k, c, err) : rc;
 }

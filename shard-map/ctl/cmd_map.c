@@ -120,6 +120,8 @@ cmd_map_init(struct ctl *c, struct err *err)
 			     "the cluster's name must be 1 to 63 of a-z, 0-9 and '-'");
 	if (rc < 0)
 		c->usage = true;
+	if (rc == 0 && c->opts.create_topics)
+		rc = ctl_create_topics(c, in.shards, err);
 	if (rc == 0)
 		rc = ctl_open_log(c, true, err);
 	if (rc == 0)

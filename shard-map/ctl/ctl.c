@@ -5,8 +5,10 @@
 #define C struct ctl_conf
 static const struct conf_opt conf_rows[] = {
 	CONF_MUST(STR, C, cluster, "cluster", "name of the cluster"),
-	CONF_MUST(STR, C, log, "log", "where the commit log is: file:PATH"),
+	CONF_MUST(STR, C, log, "log", "where the commit log is: file:PATH or kafka:HOST:PORT,..."),
 	CONF(BOOL, C, allow_weak_log, "allow_weak_log", "no", "accept a log on one disk"),
+	CONF(STR, C, kafka_options, "kafka_options", NULL,
+	     "file, mode 0600, of what the brokers ask for (TLS, SASL): lines name=value"),
 	CONF(BOOL, C, insecure, "insecure", "no", "for the daemons; not looked at here"),
 	CONF(STR, C, log_level, "log_level", "info", "for the daemons; not looked at here"),
 };
@@ -22,6 +24,8 @@ const struct opt ctl_opt_table[] = {
 	{ "timeout", 0, "TIME", OPT_STR, O(timeout), "how long to wait for nodes: 500ms, 2s" },
 	{ "node", 0, "NODE", OPT_LIST, O(nodes), "map init: a node, see above" },
 	{ "shards", 0, "N", OPT_STR, O(shards), "map init: a power of two (default 256)" },
+	{ "create-topics", 0, NULL, OPT_FLAG, O(create_topics),
+	  "map init: make the log's topics (Kafka)" },
 	{ "replicas", 0, "N|all", OPT_STR, O(replicas),
 	  "map init, map plan: members of a shard (default 3)" },
 	{ "add", 0, "NODE", OPT_LIST, O(add), "map plan: with this node too" },
@@ -45,16 +49,34 @@ ctl_word(const struct ctl *c, size_t i)
 	return i < c->words.n ? c->words.v[i] : NULL;
 }
 
+static struct commitlog_opts
+log_opts(const struct ctl *c)
+{
+	return (struct commitlog_opts){ .cluster = c->conf.cluster,
+					.allow_weak = c->conf.allow_weak_log,
+					.kafka_options = c->conf.kafka_options };
+}
+
+int
+ctl_create_topics(struct ctl *c, uint32_t shards, struct err *err)
+{
+	struct commitlog_opts o = log_opts(c);
+	int rc = commitlog_create_topics(c->conf.log, &o, shards, err);
+
+	if (rc < 0)
+		err_prefix(err, "the commit log %s", c->conf.log);
+	return rc;
+}
+
 int
 ctl_open_log(struct ctl *c, bool create, struct err *err)
 {
-	struct commitlog_opts o = { .cluster = c->conf.cluster,
-				    .create = create,
-				    .allow_weak = c->conf.allow_weak_log };
+	struct commitlog_opts o = log_opts(c);
 	int rc;
 
 	if (c->log != NULL)
 		return 0;
+	o.create = create;
 	rc = commitlog_open(&c->log, c->conf.log, &o, err);
 	if (rc < 0)
 		err_prefix(err, "the commit log %s", c->conf.log);

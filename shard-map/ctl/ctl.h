@@ -19,13 +19,14 @@ enum ctl_exit {
 };
 
 struct ctl_conf {
-	char *cluster, *log, *log_level;
+	char *cluster, *log, *log_level, *kafka_options;
 	bool allow_weak_log, insecure;
 };
 extern const struct conf_table ctl_conf_table;
 
 struct ctl_opts {
 	bool help, version, check_config, help_config;
+	bool create_topics; /* map init */
 	const char *config, *output, *timeout;
 	const char *shards, *replicas;    /* map init; replicas: map plan too */
 	const char *head, *object_format; /* repo create */
@@ -51,6 +52,8 @@ struct ctl {
 /* Word i after the command's name; NULL: there is none. */
 const char *ctl_word(const struct ctl *, size_t i);
 MUST_CHECK int ctl_open_log(struct ctl *, bool create, struct err *);
+/* What the log needs for so many shards, before it is opened the first time. */
+MUST_CHECK int ctl_create_topics(struct ctl *, uint32_t shards, struct err *);
 /* Opens the log where needed.  ERR_NOT_FOUND in words when the cluster has no map. */
 MUST_CHECK int ctl_load_map(struct ctl *, struct err *);
 void ctl_release(struct ctl *);

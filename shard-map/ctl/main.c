@@ -20,7 +20,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "map init", 0, "--node NODE... [--shards N] [--replicas N|all]",
+	{ "map init", 0, "--node NODE... [--shards N] [--replicas N|all] [--create-topics]",
 	  "begin a cluster of nodes that are started", cmd_map_init },
 	{ "map show", 0, "", "nodes and shards as the map wishes them", cmd_map_show },
 	{ "map diff", 2, "OLD NEW", "what moves between two maps: versions, or files",

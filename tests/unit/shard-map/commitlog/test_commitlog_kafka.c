@@ -30,12 +30,16 @@ not_without_create(void **state UNUSED)
 static void
 waits(void **state UNUSED)
 {
-	struct commitlog *log = log_test_open(url); /* as daemons do */
+	struct commitlog_opts opts = { .cluster = "test",
+				       .wait = true,
+				       .allow_weak = true }; /* as nodes do */
+	struct commitlog *log;
 	struct log_test_reader r;
 	struct log_test_answer a;
 	uint64_t first, next;
 	struct err err;
 
+	assert_int_equal(commitlog_open(&log, url, &opts, &err), 0);
 	assert_string_equal(commitlog_kind(log), "kafka");
 	a = log_test_append(log, 0, "never sent");
 	assert_int_equal(a.outcome, COMMITLOG_NOT);
