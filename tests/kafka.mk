@@ -1,0 +1,22 @@
+# What needs Kafka brokers; none of it is part of `make check`.
+# make deps-kafka: a Java runtime, Maven, and by it the jars of each version.
+# make check-kafka: the log's conformance tests on one broker and on three of each version, then the
+#   end-to-end tests on three brokers.  E2E="..." as for make e2e; KAFKA_E2E= (nothing) leaves them out.
+# make check-kafka-chaos [CHAOS_SECONDS=120]: a broker is killed every 20 s under load.
+
+KAFKA_VERSIONS := 3.9.1 4.1.0
+KAFKA_E2E ?= yes
+CHAOS_SECONDS ?= 120
+
+deps-kafka:
+	@$(MAKE) --no-print-directory deps
+	@tests/deps openjdk-17-jre-headless maven
+	@tests/kafka-jars $(KAFKA_VERSIONS)
+
+check-kafka: deps-kafka
+	@$(MAKE) --no-print-directory $(JOBS) B=debug all \
+		build/debug/tests/unit/shard-map/commitlog/test_commitlog_conformance
+	@tests/kafka-conformance $(KAFKA_VERSIONS)
+	@$(if $(KAFKA_E2E),GITSHARD_LOG=kafka $(MAKE) --no-print-directory e2e)
+
+.PHONY: deps-kafka check-kafka

@@ -1,0 +1,132 @@
+"""Kafka brokers of a local cluster: KRaft, each one broker and controller.  Used by tests/cluster."""
+import pathlib
+import socket
+import struct
+import subprocess
+
+VERSIONS = ("3.9.1", "4.1.0")
+# Small and quick to start; what a site wants is in docs/operations.md.
+JAVA = ["java", "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1",
+        "-XX:TieredStopAtLevel=1"]
+CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"  # any; every cluster has ports of its own
+LOG4J = """log4j.rootLogger=WARN, out
+log4j.appender.out=org.apache.log4j.ConsoleAppender
+log4j.appender.out.layout=org.apache.log4j.PatternLayout
+log4j.appender.out.layout.ConversionPattern=%d %p %m (%c)%n
+"""
+LOG4J2 = """rootLogger.level=warn
+rootLogger.appenderRefs=out
+rootLogger.appenderRef.out.ref=out
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d %p %m (%c)%n
+"""
+
+
+def jars(tree, version):
+    """The folder of a version's jars; None when they are not there."""
+    libs = pathlib.Path(tree) / "build" / "kafka" / version / "libs"
+    return libs if any(libs.glob("kafka_2.13-*.jar")) else None
+
+
+def command(libs, etc, *more):
+    # libs/* is for java to expand, not for a shell.
+    return [*JAVA, f"-Dlog4j.configuration=file:{etc}/log4j.properties",
+            f"-Dlog4j2.configurationFile={etc}/log4j2.properties", "-cp", f"{libs}/*", *more]
+
+
+def write_conf(path, number, member, voters, data):
+    """path: of the broker's own file; log4j's go beside it."""
+    rows = {
+        "process.roles": "broker,controller",
+        "node.id": number,
+        "controller.quorum.voters": ",".join(f"{i}@{addr}" for i, addr in voters),
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{member['listen']},CONTROLLER://{member['controller']}",
+        "advertised.listeners": f"PLAINTEXT://{member['listen']}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
+        "log.cleaner.dedupe.buffer.size": 4194304,
+        "offsets.topic.replication.factor": min(3, len(voters)),
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+    }
+    path.write_text("".join(f"{k}={v}\n" for k, v in rows.items()))
+    (path.parent / "log4j.properties").write_text(LOG4J)
+    (path.parent / "log4j2.properties").write_text(LOG4J2)
+
+
+def format_storage(libs, conf, data):
+    if (pathlib.Path(data) / "meta.properties").exists():
+        return None
+    r = subprocess.run(command(libs, conf.parent, "kafka.tools.StorageTool", "format", "-t",
+                               CLUSTER_ID, "-c", str(conf)),
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    return None if r.returncode == 0 else f"kafka storage format: {r.stdout}{r.stderr}"
+
+
+# ---- what a broker says of itself --------------------------------------------------------------
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def number(self, fmt):
+        (value,) = struct.unpack_from(">" + fmt, self.data, self.at)
+        self.at += struct.calcsize(">" + fmt)
+        return value
+
+    def text(self):
+        n = self.number("h")
+        self.at += max(n, 0)
+        return self.data[self.at - max(n, 0):self.at].decode()
+
+    def array(self, one):
+        return [one() for _ in range(self.number("i"))]
+
+
+def metadata(addr, seconds=2.0):
+    """({broker ids}, [(topic, partition, leader, replicas, isr)]); OSError when it does not answer."""
+    host, port = addr.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=seconds) as s:
+        ask = struct.pack(">hhih", 3, 1, 7, 4) + b"test" + struct.pack(">i", -1)
+        s.sendall(struct.pack(">i", len(ask)) + ask)
+        f = s.makefile("rb")
+        head = f.read(4)
+        body = f.read(struct.unpack(">i", head)[0]) if len(head) == 4 else b""
+    if len(body) < 4:
+        raise OSError("the broker closed the connection")
+    r = Reader(body)
+    r.number("i")
+    brokers = r.array(lambda: (r.number("i"), r.text(), r.number("i"), r.text())[0])
+    r.number("i")
+
+    def partition():
+        r.number("h")
+        return (r.number("i"), r.number("i"), r.array(lambda: r.number("i")),
+                r.array(lambda: r.number("i")))
+
+    def topic():
+        r.number("h")
+        name = r.text()
+        r.number("b")
+        return [(name, *p) for p in r.array(partition)]
+    topics = r.array(topic)
+    return set(brokers), [p for t in topics for p in t]
+
+
+def why_not_ready(addr, number):
+    """None when the broker is in its cluster and in step with all partitions that it has."""
+    try:
+        brokers, partitions = metadata(addr)
+    except (OSError, struct.error) as e:
+        return str(e) or type(e).__name__
+    if number not in brokers:
+        return "not registered yet"
+    late = [f"{t}-{p}" for t, p, _, replicas, isr in partitions
+            if number in replicas and number not in isr]
+    return f"out of step: {' '.join(late[:5])}" if late else None
