@@ -5,7 +5,7 @@
 chaos: $(if $(GITSHARD_BUILD),chaos-build-$(GITSHARD_BUILD),chaos-build-release)
 	@CHAOS_SECONDS='$(CHAOS_SECONDS)' CHAOS_SEED='$(CHAOS_SEED)' /usr/bin/python3 -B tests/chaos/chaos.py
 chaos-short:
-	@$(MAKE) --no-print-directory CHAOS_SECONDS=40 CHAOS_SEED=$(or $(CHAOS_SEED),1) chaos
+	@$(MAKE) --no-print-directory CHAOS_SECONDS=40 CHAOS_SEED=$(or $(filter-out 0,$(CHAOS_SEED)),1) chaos
 chaos-build-%:
 	@$(MAKE) --no-print-directory $(JOBS) B=$* all
 CHAOS_SECONDS ?= 300

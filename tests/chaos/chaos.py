@@ -5,7 +5,7 @@ promised may break (docs/testing.md).
   CHAOS_SECONDS=300     how long; the check of what is left comes on top
   CHAOS_SEED=N          of everybody's choices; printed at the end (moments still differ)
   CHAOS_CALM=1          no monkey: what leaks under load alone
-  CHAOS_PEOPLE=10       how many write
+  CHAOS_PEOPLE=11       how many write
   CHAOS_KEEP=1          keep the folder of a green run
   GITSHARD_BUILD=debug  sanitizers and fault points"""
 import json
@@ -13,6 +13,7 @@ import os
 import pathlib
 import random
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -32,7 +33,7 @@ from registers import OK, History, now, self_check  # noqa: E402
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "300"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
-WRITERS = int(os.environ.get("CHAOS_PEOPLE", "10"))
+WRITERS = int(os.environ.get("CHAOS_PEOPLE", "11"))
 CALM = os.environ.get("CHAOS_CALM") is not None
 ENOUGH = 8  # broken promises after which there is no use in going on
 SETS = ["node.projection_check=2s", "router.threads=2"]
@@ -48,6 +49,7 @@ class World:
         self.slow = (0.0, "")
         self.usage = {}  # (name, pid) -> [(time, resident kB, descriptors)]
         self.hung = 0
+        self.shardctl = shlex.split(self.cluster.env["SHARDCTL"])
 
     def stopping(self):
         return now() > self.deadline or len(self.history.wrong) >= ENOUGH
@@ -202,8 +204,8 @@ class World:
         wait_for(lambda: all(x == all_repos()[0] for x in all_repos()), 20, "one list of repositories", step=0.2)
         have = all_repos()[0]
         for r in self.history.registers:
-            acked = any(op.fate == OK for op in r.ops[1:])
-            assert not acked or r.repo in have, f"{r.repo} was acknowledged and is not there"
+            gone = any(op.value == (None,) for op in r.ops[1:])  # it may be down for good
+            assert gone or r.ops[-1].fate != OK or r.repo in have, f"{r.repo} was acknowledged and is not there"
         founders = [p for p in self.people if isinstance(p, people.Founder)]
         for p in founders:
             for repo in p.founded[-40:]:
@@ -245,6 +247,18 @@ class World:
                 c.do("start", n)
             wait_for(lambda: not left(), 20, lambda: f"staging is empty: {left()}", step=0.2)
 
+    def check_refill(self):
+        """A node whose disk is lost gets everything again from the log and the others."""
+        c, n = self.cluster, random.Random(f"{SEED} refill").choice(self.cluster.nodes)
+        c.do("kill", n)
+        c.do("wipe", n)
+        c.do("start", n)
+        for repo in self.repos:
+            c.wait_equal(repo, seconds=60)
+            c.dumps(repo)
+        bad = [r for r in c.json(n, "/v1/repos")["repos"] if r["state"] != "ok"]
+        assert not bad, f"{n} after its disk was lost: {bad}"
+
     def check_usage(self):
         for (name, pid), rows in sorted(self.usage.items()):
             if len(rows) < 10 or pid != self.cluster.pid(name):
@@ -264,6 +278,7 @@ class World:
         self.final = 0
         self.guarded("usage", self.check_usage)
         self.guarded("staging", self.check_staging)
+        self.guarded("refill", self.check_refill)
         self.guarded("end", self.cluster.down)
 
 

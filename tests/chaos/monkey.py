@@ -10,6 +10,14 @@ POINTS = ("push.before_append", "push.after_append", "push.after_apply", "push.b
           "stage.confirmed")
 
 
+def parent_of(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat[stat.rindex(")") + 2:].split()[1])
+
+
 class Monkey:
     def __init__(self, world, rng, max_pause, log):
         self.w, self.c, self.rng, self.max_pause, self.log = world, world.cluster, rng, max_pause, log
@@ -94,8 +102,11 @@ class Monkey:
             self.freeze(name)
 
     def child(self):
+        """Not the one that LeakSanitizer looks with: its parent would wait for it for ever."""
         children = self.c.children()
-        return self.rng.choice(children) if children else None
+        words = dict(children)
+        mine = [(pid, cmd) for pid, cmd in children if words.get(parent_of(pid)) != cmd]
+        return self.rng.choice(mine) if mine else None
 
     def kill_child(self):
         for _ in range(200):  # they live for a few milliseconds

@@ -35,9 +35,10 @@ class Person:
     def url(self, repo=None):
         return self.w.cluster.url(repo or self.repo, self.rng.choice((1, 2)))
 
-    def net(self, *args, vanish=None):
+    def net(self, *args, vanish=None, program=("git",)):
         """git over the network: (rc, out, err).  vanish: killed after so many seconds."""
-        p = subprocess.Popen(("git",) + tuple(str(a) for a in args), cwd=self.work, env=self.git.env,
+        words = (*program, *map(str, args))
+        p = subprocess.Popen(words, cwd=self.work, env=self.git.env,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, start_new_session=True)
         begin = now()
@@ -45,12 +46,12 @@ class Person:
             out, err = p.communicate(timeout=vanish or HANG_SECONDS)
         except subprocess.TimeoutExpired:
             if not vanish:
-                self.w.hang(f"{self.name}: git {' '.join(map(str, args))} has no end after {HANG_SECONDS:g} s")
+                self.w.hang(f"{self.name}: {' '.join(words)} has no end after {HANG_SECONDS:g} s")
             os.killpg(p.pid, signal.SIGKILL)
             out, err = p.communicate()
             return -9, "", "vanished"
         took = now() - begin
-        self.w.slowest(f"{self.name}: git {' '.join(map(str, args))}", took)
+        self.w.slowest(f"{self.name}: {' '.join(words)}", took)
         return p.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
     def commit(self, parent=None, blob=None):
@@ -82,8 +83,10 @@ class Person:
                 return OK
             if any(w in why or w in err for w in REFUSED):
                 return NO
-            # A refusal of one ref says so, or says that it does not know.
-            if flag == "!" and "[remote rejected]" in why and "unknown" not in why:
+            # A refusal of one ref says so, or says that it does not know; git itself does not when
+            # the hook was killed.
+            if flag == "!" and "[remote rejected]" in why and "unknown" not in why and \
+                    "fail to run" not in why:
                 return NO
             return UNKNOWN
         return fate
@@ -291,6 +294,46 @@ class Founder(Person):
         return f
 
 
+class Mason(Person):
+    """Builds a repository by a push and pulls it down by shardctl; the name is always the same."""
+
+    def setup(self):
+        self.repo = f"mason/{self.name}"
+        self.reg = self.h.register(self.repo, ("refs/heads/main",))
+
+    def look(self):
+        begin = now()
+        rc, out, err = self.net("ls-remote", self.url())
+        if rc != 0 and "does not exist" not in err:
+            self.h.count("failed reads")
+            self.w.words(err)
+            return None
+        seen = dict(reversed(l.split("\t")) for l in out.splitlines())
+        self.h.judge(self.name, self.repo, begin, seen)
+        return seen
+
+    def pull_down(self):
+        rc, _, err = self.net("repo", "delete", self.repo, program=self.w.shardctl)
+        if rc != 0:
+            self.w.words(err)
+        # What it found missing says nothing of who took it away; it may have been we.
+        return OK if rc == 0 else UNKNOWN
+
+    def turn(self):
+        seen = self.look_until()
+        if seen is None:
+            return None
+        if seen and self.rng.random() < 0.7:
+            op = self.h.begin(self.reg, (None,))
+            f = self.pull_down()
+        else:
+            sha = self.commit(self.w.base)
+            op = self.h.begin(self.reg, (sha,))
+            f = self.push([f"+{sha}:refs/heads/main"])("refs/heads/main")
+        self.h.end(self.reg, op, f)
+        return f
+
+
 class Looker(Person):
     def turn(self):
         self.repo = self.rng.choice(self.w.repos)
@@ -333,5 +376,5 @@ class Fetcher(Person):
         return None
 
 
-WRITERS = (Forward, Group, Large, Force, Swap, Shared, Life, Many, Founder, Shared)
+WRITERS = (Forward, Group, Large, Force, Swap, Shared, Life, Many, Founder, Shared, Mason)
 READERS = (Looker, Fetcher, Cloner)
