@@ -11,6 +11,7 @@
 #include "replica/repo/replica_stats.h"
 #include "replica/serve/push.h"
 #include "replica/serve/repo_admin.h"
+#include "replica/serve/room.h"
 #include "replica/serve/stage_hold.h"
 #include "replica/serve/status_feed.h"
 
@@ -115,7 +116,9 @@ get_status(struct admin *a, struct http_xchg *x)
 	struct serve *s = a->serve;
 	const struct err *trouble = a->log_trouble(a->arg);
 	struct buf why = BUF_MAX(65536);
+	struct err full = { ERR_OK, "" };
 	char hex[33];
+	int rc;
 	const char *state = a->draining(a->arg)      ? "draining"
 			    : a->ready(&why, a->arg) ? "ready"
 						     : "starting";
@@ -138,6 +141,10 @@ get_status(struct admin *a, struct http_xchg *x)
 		      trouble != NULL ? err_text(trouble) : "", "repos", (json_int_t)repos,
 		      "shards", shards);
 	json_object_set_new(j, "git", json_string(s->caps->git_version));
+	rc = room_for_change(s, &full);
+	json_object_set_new(j, "disk",
+			    json_pack("{s:b, s:s}", "ok", rc == 0, "why",
+				      rc != 0 ? err_text(&full) : ""));
 	if (why.len > 0)
 		json_object_set_new(j, "waiting_for", json_string(buf_str(&why)));
 	buf_release(&why);

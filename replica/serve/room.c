@@ -16,20 +16,20 @@ has_room(const char *path, uint64_t bytes)
 }
 
 int
-room_on_node(const struct serve *s, uint64_t bytes, struct err *err)
+room_for_change(const struct serve *s, struct err *err)
 {
-	bytes = bytes < UINT64_MAX - s->min_free ? bytes + s->min_free : UINT64_MAX;
-	if (has_room(repo_table_root(s->repos), bytes) && has_room(s->data, bytes))
-		return 0;
-	return err_set(err, ERR_FULL, "the disk of the storage node is full; " AGAIN);
+	if (!has_room(repo_table_root(s->repos), s->min_free) || !has_room(s->data, s->min_free))
+		return err_set(err, ERR_FULL, "the disk of the storage node is full; " AGAIN);
+	if (commitlog_room(s->log_url) < s->min_free)
+		return err_set(err, ERR_FULL, "the disk of the commit log is full; " AGAIN);
+	return 0;
 }
 
 int
-room_for_change(const struct serve *s, struct err *err)
+room_for_pack(const struct serve *s, uint64_t bytes, struct err *err)
 {
-	int rc = room_on_node(s, 0, err);
-
-	if (rc == 0 && commitlog_room(s->log_url) < s->min_free)
-		rc = err_set(err, ERR_FULL, "the disk of the commit log is full; " AGAIN);
-	return rc;
+	bytes = bytes < UINT64_MAX - s->min_free ? bytes + s->min_free : UINT64_MAX;
+	if (!has_room(s->data, bytes))
+		return err_set(err, ERR_FULL, "the disk of this voter is full");
+	return 0;
 }

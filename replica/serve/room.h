@@ -7,10 +7,10 @@
 
 struct serve;
 
-/* Are node.min_free and `bytes` more free where repositories and our own data lie?  ERR_FULL in words
- * for whoever pushes. */
-MUST_CHECK int room_on_node(const struct serve *, uint64_t bytes, struct err *);
-/* The same, and node.min_free where the log lies, as far as that is a disk of this machine. */
+/* Is node.min_free free where repositories, our own data and the log lie, the log as far as that is
+ * a disk of this machine?  ERR_FULL in words for whoever pushes. */
 MUST_CHECK int room_for_change(const struct serve *, struct err *);
+/* Are node.min_free and so many bytes more free where staged packs lie? */
+MUST_CHECK int room_for_pack(const struct serve *, uint64_t bytes, struct err *);
 
 #endif

@@ -16,6 +16,7 @@
 #include "replica/repo/disk.h"
 #include "replica/repo/replica_stats.h"
 #include "replica/serve/pack_recv.h"
+#include "replica/serve/room.h"
 #include "replica/serve/serve.h"
 #include "shard-map/commitlog/staging.h"
 
@@ -461,6 +462,8 @@ stage_hold_receive(struct stage_holds *s, struct http_xchg *x, struct shard *sha
 		rc = err_set(&err, ERR_BAD, "gitshard-idx is missing or malformed");
 	if (rc == 0 && !staging_may_hold(shard_state(shard), &h.reign))
 		rc = err_set(&err, ERR_WRONG_NODE, "that reign is over");
+	if (rc == 0)
+		rc = room_for_pack(s->serve, name.size, &err);
 	if (rc != 0) {
 		serve_refuse(s->serve, x, shard, &err);
 		return;

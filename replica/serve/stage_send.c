@@ -27,6 +27,7 @@ struct to_voter {
 	struct file_send *file;
 	struct timer *again;
 	bool confirmed, failed;
+	char why[160]; /* it did not work the last time */
 	LIST_ENTRY(to_voter) next;
 };
 
@@ -43,7 +44,6 @@ struct stage_send {
 	bool told, left; /* done was called; nobody owns this any more */
 	stage_send_fn *done;
 	void *arg;
-	struct err last; /* of the last voter that failed */
 };
 
 static void send_to(struct to_voter *);
@@ -109,7 +109,7 @@ voter_failed(struct to_voter *v, const char *why)
 	struct stage_send *s = v->stage;
 
 	end_call(v);
-	err_set(&s->last, ERR_UNAVAILABLE, "node %" PRIu32 ": %s", v->member.node, why);
+	snprintf(v->why, sizeof(v->why), "%s", why);
 	if (clock_boot_ns() < s->deadline_ns && !s->left) {
 		v->again = timer_new(s->serve->loop, on_again, v);
 		timer_set(v->again, AGAIN_MSEC);
@@ -163,7 +163,8 @@ on_call(struct http_call *call, enum http_call_event ev, void *arg)
 		return;
 	}
 	if (http_call_response(call)->status != 200) {
-		snprintf(why, sizeof(why), "answered %d", http_call_response(call)->status);
+		snprintf(why, sizeof(why), "answered %d%s", http_call_response(call)->status,
+			 http_call_response(call)->status == 507 ? ": its disk is full" : "");
 		voter_failed(v, why);
 		return;
 	}
@@ -218,6 +219,23 @@ send_to(struct to_voter *v)
 				on_sent, v);
 }
 
+static void
+explain(const struct stage_send *s, struct err *err)
+{
+	const struct to_voter *v;
+	struct buf why = BUF_MAX(sizeof(err->text));
+
+	LIST_FOREACH (v, &s->voters, next)
+		if (!v->confirmed)
+			buf_addf(&why, "%snode %" PRIu32 ": %s", why.len > 0 ? ", " : "",
+				 v->member.node, v->why[0] != '\0' ? v->why : "no answer");
+	err_set(err, ERR_UNAVAILABLE,
+		"quorum not reached: %u of %zu replicas have the pack (%.300s); push again",
+		staging_count(&s->count, shard_state(s->shard)) + 1,
+		(size_t)shard_state(s->shard)->n_voters, buf_ok(&why) ? buf_str(&why) : "");
+	buf_release(&why);
+}
+
 /* Tells what is decided: enough, or no longer possible. */
 static void
 look(struct stage_send *s)
@@ -236,10 +254,7 @@ look(struct stage_send *s)
 		s->done(&err, s->arg);
 	} else if (s->busy == 0) {
 		s->told = true;
-		err_set(&err, ERR_UNAVAILABLE,
-			"quorum not reached: %u of %zu replicas have the pack (%s); push again",
-			staging_count(&s->count, shard_state(s->shard)) + 1,
-			(size_t)shard_state(s->shard)->n_voters, err_text(&s->last));
+		explain(s, &err);
 		s->done(&err, s->arg);
 	}
 }

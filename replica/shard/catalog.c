@@ -340,6 +340,8 @@ catalog_open(struct catalog **out, const char *data, const char *cluster, const 
 	*out = c;
 	c = NULL;
 out:
+	if (rc == ERR_FULL)
+		err_prefix(err, "make room for %s, then start again", data);
 	catalog_close(&c);
 	return rc;
 }

@@ -18,6 +18,7 @@ struct shard_view {
 	unsigned members, answers, behind, missing; /* behind: applied less than position */
 	const char *halted;                         /* borrowed from an answer; NULL: none */
 	const char *halted_on;
+	const char *stuck, *stuck_on; /* the same for a disk that cannot be written */
 };
 
 struct status {
@@ -57,6 +58,10 @@ view_shard(struct status *s, uint32_t node, const json_t *o)
 		v->halted = print_get(o, "halted", "");
 		v->halted_on = s->map->nodes[node].name;
 	}
+	if (print_get(o, "stuck", NULL) != NULL) {
+		v->stuck = print_get(o, "stuck", "");
+		v->stuck_on = s->map->nodes[node].name;
+	}
 }
 
 /* Calls fn for each shard that each node told of. */
@@ -88,7 +93,8 @@ count_behind(struct status *s, uint32_t node UNUSED, const json_t *o)
 static bool
 is_wanting(const struct shard_view *v)
 {
-	return v->primary == 0 || v->halted != NULL || v->answers < v->members || v->missing > 0;
+	return v->primary == 0 || v->halted != NULL || v->stuck != NULL ||
+	       v->answers < v->members || v->missing > 0;
 }
 
 /* Pushes to it are refused. */
@@ -98,17 +104,31 @@ is_read_only(const struct shard_view *v)
 	return v->primary == 0;
 }
 
+/* What a node says of its disk and the log's, as far as pushes are refused for it. */
+static const char *
+full_disk(const struct status *s, uint32_t node)
+{
+	const json_t *disk =
+		s->asks[node].err.code == 0 ? json_object_get(s->asks[node].json, "disk") : NULL;
+
+	return json_is_false(json_object_get(disk, "ok")) ? print_get(disk, "why", "") : NULL;
+}
+
 static const char *
 verdict(const struct status *s, unsigned *wanting, unsigned *read_only)
 {
+	unsigned full = 0;
+
 	*wanting = *read_only = 0;
 	for (uint32_t i = 0; i < s->map->nshards; i++) {
 		*wanting += is_wanting(&s->shards[i]);
 		*read_only += is_read_only(&s->shards[i]);
 	}
+	for (uint32_t i = 0; i < s->map->nnodes; i++)
+		full += full_disk(s, i) != NULL;
 	if (*read_only > 0)
 		return "without a primary on some shards";
-	return *wanting > 0 || s->silent > 0 ? "degraded" : "healthy";
+	return *wanting > 0 || s->silent > 0 || full > 0 ? "degraded" : "healthy";
 }
 
 static bool
@@ -176,6 +196,8 @@ explain_shard(struct buf *out, const struct map *m, uint32_t shard, const struct
 		buf_addf(out, " %u members miss packs;", v->missing);
 	if (v->halted != NULL)
 		buf_addf(out, " halted on %s: %s;", v->halted_on, v->halted);
+	if (v->stuck != NULL)
+		buf_addf(out, " %s cannot write: %s;", v->stuck_on, v->stuck);
 	out->p[out->len - 1] = '\n'; /* in the place of the last ';' */
 }
 
@@ -194,6 +216,22 @@ explain(struct buf *out, const struct status *s, bool read_only, unsigned listed
 	return listed;
 }
 
+static void
+add_full_disks(struct buf *out, const struct status *s)
+{
+	bool first = true;
+
+	for (uint32_t i = 0; i < s->map->nnodes; i++) {
+		const char *why = full_disk(s, i);
+
+		if (why == NULL)
+			continue;
+		buf_addf(out, "%snode %s refuses pushes: %.400s\n", first ? "\n" : "",
+			 s->map->nodes[i].name, why);
+		first = false;
+	}
+}
+
 static int
 print_status(const struct status *s, struct err *err)
 {
@@ -207,6 +245,7 @@ print_status(const struct status *s, struct err *err)
 	buf_addf(&out, ", %u of %u shards are whole\n\n", s->map->nshards - wanting,
 		 s->map->nshards);
 	add_nodes(&out, s);
+	add_full_disks(&out, s);
 	if (wanting > 0)
 		buf_add_byte(&out, '\n');
 	listed = explain(&out, s, true, 0);
@@ -240,11 +279,12 @@ describe_shard(const struct status *s, uint32_t i)
 	const struct shard_view *v = &s->shards[i];
 	const struct map_node *primary = map_node(s->map, v->primary);
 
-	return json_pack("{s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s?, s:s?}", "shard", (json_int_t)i,
-			 "epoch", v->epoch, "position", v->position, "members", (int)v->members,
-			 "answers", (int)v->answers, "behind", (int)v->behind, "missing_packs",
-			 (int)v->missing, "primary", primary != NULL ? primary->name : NULL,
-			 "halted", v->halted);
+	return json_pack("{s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s?, s:s?, s:s?}", "shard",
+			 (json_int_t)i, "epoch", v->epoch, "position", v->position, "members",
+			 (int)v->members, "answers", (int)v->answers, "behind", (int)v->behind,
+			 "missing_packs", (int)v->missing, "primary",
+			 primary != NULL ? primary->name : NULL, "halted", v->halted, "stuck",
+			 v->stuck);
 }
 
 static int

@@ -93,6 +93,34 @@ test_epochs(void **state)
 	ctl_run_end(&r);
 }
 
+/* Full disks: what a node cannot write, and what it does not begin any more. */
+static void
+test_full(void **state)
+{
+	struct stub_answer one[] = {
+		{ "GET", 200,
+		  HEAD SHARD(0, "primary", 3, 1,
+			     9) ",{\"shard\":1,\"role\":\"primary\",\"epoch\":1,\"primary\":1,"
+				"\"position\":9,\"applied\":8,\"missing_packs\":0,"
+				"\"stuck\":\"no space\"}],\"disk\":{\"ok\":false,"
+				"\"why\":\"it is full\"}}",
+		  0 },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct stub_answer two[] = { { "GET", 200, HEAD SHARD(0, "follower", 3, 1, 9) "]}", 0 },
+				     { NULL, 0, NULL, 0 } };
+	struct ctl_run r = { 0 };
+
+	(void)state;
+	ctl_run_start(&r, one, two);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+	check_has(&r, "node node1 refuses pushes: it is full\n");
+	check_has(&r, "; node1 cannot write: no space\n");
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, true), 0);
+	check_has(&r, "\"stuck\": \"no space\"");
+	ctl_run_end(&r);
+}
+
 static void
 test_nonsense(void **state)
 {
@@ -125,9 +153,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_healthy),
-		cmocka_unit_test(test_silent_node),
-		cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_healthy),  cmocka_unit_test(test_silent_node),
+		cmocka_unit_test(test_epochs),   cmocka_unit_test(test_full),
 		cmocka_unit_test(test_nonsense),
 	};
 
