@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from conftest import end_cluster, open_clusters
 from harness import direct, gitrun
 from harness.disk import Disk
 from harness.wait import wait_for
@@ -95,11 +96,12 @@ def shared(make_cluster):
 
 def end(m):
     """The disks can only go when nobody uses them."""
-    import conftest
     m.empty()
-    if m.c in conftest.open_clusters:
-        conftest.end_cluster(m.c)
-    m.end()
+    try:
+        if m.c in open_clusters:
+            end_cluster(m.c)
+    finally:
+        m.end()
 
 
 @pytest.fixture
@@ -136,6 +138,7 @@ def test_primary_short_of_space(machine, tmp_path, new_name):
     assert not r.ok and "disk of the storage node is full" in r.err, r
     assert "nothing was changed" in r.err, r
     assert time.monotonic() - begin < 5
+    assert "node node1 refuses pushes: the disk of" in c.ctl("status").stdout
     fresh = next(n for n in iter(lambda: new_name("m"), None))
     for _ in range(20):
         made = c.ctl("repo", "create", fresh, check=False)
@@ -178,12 +181,35 @@ def test_follower_full(machine, tmp_path, new_name):
     assert own.ref_at("node1") == (200, own.acked[-1])
     r = own.push(check=False)
     assert not r.ok and "nothing was changed" in r.err, r
+    assert "node1 cannot write" in c.ctl("status").stdout
     m.disk.empty()
     wait_for(lambda: not m.stuck("node1"), 20, "node1 goes on")
     again(own)
     for x in (u, large, quiet, own):
         x.history_is_whole()
         c.nothing_left(x.repo)
+
+
+def test_voter_short_of_space(machine, tmp_path, new_name):
+    """A large push needs a second copy, and the only other voter has no room: refused in words in
+    pre-receive, nothing moved or left; small pushes go on; with space the large one goes through."""
+    m, c = machine, machine.c
+    u = m.user_on("node2", new_name, tmp_path / "u", large=True)
+    before = c.dumps(u.repo)
+    c.do("kill", "node3")
+    m.disk.fill(leave=MIN_FREE // 2)
+    r = u.push(check=False)
+    assert not r.ok and "quorum not reached" in r.err and "its disk is full" in r.err, r
+    assert c.dumps(u.repo, ["node1", "node2"]) == before
+    c.nothing_left(u.repo, ["node1", "node2"])
+    u.large = False
+    u.undo()
+    assert u.push(check=False).ok
+    u.large = True
+    m.disk.empty()
+    again(u)
+    c.do("start", "node3")
+    u.history_is_whole()
 
 
 def test_primary_full_in_the_middle(machine, tmp_path, new_name):
@@ -313,10 +339,11 @@ def test_everything_full_at_once(make_cluster, tmp_path, new_name):
         again(u)
         u.history_is_whole()
     finally:
-        import conftest
         disks[0].empty()
-        conftest.end_cluster(c)
-        disks[0].umount()
+        try:
+            end_cluster(c)
+        finally:
+            disks[0].umount()
 
 
 # ---- the log away ----------------------------------------------------------------------------
@@ -467,6 +494,38 @@ def test_sigterm_at_any_time(make_cluster, tmp_path, new_name):
             u.history_is_whole()
             c.nothing_left(u.repo)
             assert len(u.acked) > 5
+
+
+def test_sigterm_lets_a_push_finish(make_cluster, tmp_path, new_name):
+    """A push is in a repository's own hook when its primary is told to end: it is finished first, and
+    acknowledged; new ones go to nobody meanwhile; the exit code is 0."""
+    with Reaper() as reaper:
+        c = make_cluster("drain", shards=SHARDS)
+        u = Pushing(c, new_name("drain"), tmp_path / "u")
+        p = c.primary(u.repo)
+        begun, go = tmp_path / "begun", tmp_path / "go"
+        hook = c.repo_dir(p, u.repo) / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {begun}\nwhile ! test -e {go}; do sleep 0.05; done\n")
+        hook.chmod(0o755)
+        results, codes = [], []
+        push = threading.Thread(target=lambda: results.append(u.push(check=False)))
+        push.start()
+        wait_for(begun.exists, 20, "the hook runs")
+        term = threading.Thread(target=lambda: codes.append(reaper.stop(c, p)))
+        term.start()
+        wait_for(lambda: c.json(p, "/status")["state"] == "draining", 10, "it drains")
+        assert c.http(p, "/readyz")[0] == 503
+        go.touch()
+        push.join()
+        term.join()
+        assert results[0].ok, results[0]
+        assert codes == [0], codes
+        hook.unlink()
+        c.do("start", p)
+        again(u)
+        u.history_is_whole()
+        c.nothing_left(u.repo)
 
 
 def test_node_away_for_long(machine, tmp_path, new_name):

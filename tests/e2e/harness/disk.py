@@ -14,7 +14,7 @@ class Disk:
                        check=True)
 
     def umount(self):
-        subprocess.run(["umount", str(self.path)], check=True)
+        subprocess.run(["umount", "--lazy", str(self.path)], check=True)
 
     def free_bytes(self):
         st = os.statvfs(self.path)
