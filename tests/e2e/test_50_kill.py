@@ -44,7 +44,9 @@ class Pushing:
         return r
 
     def history_is_whole(self, nodes=None):
-        """Every acknowledged push is in every node's history."""
+        """Every acknowledged push is in every node's history, once all have applied it."""
+        if nodes is None:
+            self.c.wait_equal(self.repo, seconds=30)
         refs = self.c.dumps(self.repo, nodes)["refs"]
         for n in nodes or self.c.nodes:
             have = set(self.git.out("rev-list", refs["refs/heads/main"],
