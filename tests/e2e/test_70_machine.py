@@ -11,13 +11,28 @@ import pytest
 
 from conftest import end_cluster, open_clusters
 from harness import direct, gitrun
-from harness.disk import Disk
+from harness.disk import Disk, Failing
 from harness.wait import wait_for
 from test_50_kill import Pushing
 
 SHARDS = 8
 MIN_FREE = 16 << 20
 SEED = 20260102
+
+
+def repo_on(c, node, new_name):
+    """A new repository whose primary is this node."""
+    for _ in range(60):
+        repo = new_name("m")
+        c.create(repo)
+        if c.primary(repo) == node:
+            return repo
+    raise AssertionError(f"{node} is primary of no shard")
+
+
+def stuck_on(c, node):
+    """Why shards of the node cannot be written, in its own words."""
+    return [s["stuck"] for s in c.json(node, "/status")["shards"] if s["stuck"]]
 
 
 class Machine:
@@ -35,20 +50,11 @@ class Machine:
                               sets=lambda d: [f"log=file:{d}/logdisk/log.db",
                                               f"node.min_free={min_free}", *sets])
 
-    def repo_on(self, node, new_name):
-        """A new repository whose primary is this node."""
-        for _ in range(60):
-            repo = new_name("m")
-            self.c.create(repo)
-            if self.c.primary(repo) == node:
-                return repo
-        raise AssertionError(f"{node} is primary of no shard")
-
     def user_on(self, node, new_name, path, large=False):
-        return User(self.c, self.repo_on(node, new_name), path, large)
+        return User(self.c, repo_on(self.c, node, new_name), path, large)
 
     def stuck(self, node):
-        return [s["stuck"] for s in self.c.json(node, "/status")["shards"] if s["stuck"]]
+        return stuck_on(self.c, node)
 
     def empty(self):
         for d in self.disks:
@@ -344,6 +350,41 @@ def test_everything_full_at_once(make_cluster, tmp_path, new_name):
             end_cluster(c)
         finally:
             disks[0].umount()
+
+
+def test_io_errors(make_cluster, tmp_path, new_name):
+    """Every write of node1 fails with EIO for a while: as follower it hands reads over, as primary it
+    refuses pushes or does not know, and reads on; when the disk works again, so does the node."""
+    fail = Failing(tmp_path / "eio")
+    c = make_cluster("eio", shards=SHARDS, build="release",
+                     sets=["node.push_deadline=6s", "router.retry_deadline=5s"])
+    try:
+        with fail.below(c.root("node1")):
+            c.do("stop", "node1")
+            c.do("start", "node1")
+        users = {n: User(c, repo_on(c, n, new_name), tmp_path / n, large=n == "node3") for n in c.nodes}
+        quiet = User(c, repo_on(c, "node1", new_name), tmp_path / "quiet")
+        c.wait_equal(quiet.repo)
+        fail.on()
+        for _ in range(3):
+            for n in ("node2", "node3"):
+                assert users[n].push(check=False).ok
+                assert users[n].read() == users[n].acked[-1]
+        stuck = wait_for(lambda: stuck_on(c, "node1"), 10, "node1 says that it is stuck")
+        assert "Input/output error" in stuck[0] or "disk I/O error" in stuck[0], stuck
+        assert users["node2"].ref_at("node1")[0] == 503
+        r = users["node1"].push(check=False)
+        assert not r.ok and ("nothing was changed" in r.err or "outcome unknown" in r.err), r
+        time.sleep(2)  # longer than a lease
+        assert quiet.ref_at("node1") == (200, quiet.acked[-1])
+        fail.off()
+        wait_for(lambda: not stuck_on(c, "node1"), 20, "node1 goes on")
+        for u in list(users.values()) + [quiet]:
+            again(u)
+            u.history_is_whole()
+            c.nothing_left(u.repo)
+    finally:
+        fail.off()
 
 
 # ---- the log away ----------------------------------------------------------------------------
