@@ -181,7 +181,7 @@ post_fault(struct admin *a UNUSED, struct http_xchg *x)
 {
 	char point[64], action[16];
 
-	if (sscanf(http_xchg_request(x)->target, "/v1/fault?point=%63[a-z._]&action=%15[a-z]",
+	if (sscanf(http_xchg_request(x)->target, "/v1/fault?point=%63[a-z._-]&action=%15[a-z]",
 		   point, action) == 2 &&
 	    fault_arm(point, action))
 		reply_text(x, 200, "armed\n");

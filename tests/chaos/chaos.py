@@ -126,7 +126,8 @@ class World:
     def progress(self):
         c = self.history.counts
         print(f"chaos: {c['ok']} pushes, {c['refused']} refused, {c['unknown']} unknown, {c['reads']} reads, "
-              f"{c['failed reads']} failed, {len(self.history.wrong)} broken promises", flush=True)
+              f"{c['failed reads']} failed, "
+              f"{c['older after newer']} older after newer, {len(self.history.wrong)} broken promises", flush=True)
 
     def run(self):
         self.deadline = now() + SECONDS
@@ -149,6 +150,8 @@ class World:
         if any(t.is_alive() for t in threads):
             self.history.fail("somebody's push or read does not end after everything was mended")
         self.progress()
+        self.guarded("equal", lambda: [self.cluster.wait_equal(repo, seconds=30) for repo in self.repos])
+        self.history.quiet = True
         self.final = now() + 120
         for p in self.people:
             if not self.over():

@@ -1,4 +1,5 @@
 """The monkey: hurts members of a cluster by a seed, and mends them again."""
+import fcntl
 import os
 import pathlib
 import signal
@@ -7,7 +8,8 @@ import time
 from registers import now
 
 POINTS = ("push.before_append", "push.after_append", "push.after_apply", "push.before_answer",
-          "stage.confirmed")
+          "stage.confirmed", "log.locked", "log.committed", "apply-read", "apply-disk", "pack-placed",
+          "apply-transaction", "apply-stored", "apply-files", "layout-moved")
 
 
 def parent_of(pid):
@@ -26,7 +28,7 @@ class Monkey:
         debug = self.c.build != "release"
         self.acts = [(self.kill, 6), (self.stop, 2), (self.pause, 5), (self.kill_router, 2),
                      (self.pause_router, 2), (self.kill_child, 6), (self.pause_child, 2),
-                     (self.damage, 4), (self.kill_all, 1), (self.fault, 8 if debug else 0)]
+                     (self.damage, 4), (self.freeze_log, 2), (self.kill_all, 1), (self.fault, 8 if debug else 0)]
 
     def say(self, text):
         self.log.write(f"{now():.3f} {text}\n")
@@ -132,6 +134,16 @@ class Monkey:
                     pass
                 return
             time.sleep(0.002)
+
+    def freeze_log(self):
+        """As by a process that was stopped while it wrote: nobody can append."""
+        end = now() + self.length() / 2
+        self.say(f"the log stands still for {end - now():.1f} s")
+        with open(self.c.dir / "log.db-lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            while now() < end and not self.w.stopping():
+                self.mend()
+                time.sleep(0.05)
 
     def damage(self):
         """Ref files change behind the node's back."""
