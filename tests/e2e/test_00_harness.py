@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness.cluster import BUILD, TREE, Cluster
+from harness.cluster import BUILD, LOG, TREE, Cluster
 from harness.wait import wait_for
 
 PROGRAMS = ["gitshard-router", "gitshard-replica", "shardctl"]
@@ -40,6 +40,7 @@ def test_check_config(cluster, tmp_path, program, name):
 
 def test_up_is_quick(cluster):
     limit = 5 if BUILD == "release" else 15
+    limit += 40 if LOG == "kafka" else 0  # three Java machines
     assert cluster.up_seconds < limit
 
 
