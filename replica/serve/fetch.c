@@ -235,12 +235,17 @@ empty_receive(struct fetch *f)
 static enum fetch_step
 st_loaded(struct fetch *f)
 {
-	bool loaded, gone, whole;
+	struct repo *now = repo_find(f->serve->repos, f->path.repo.path);
+	bool loaded, gone, whole, same = now == f->repo;
 	char why[200] = "";
 
-	/* Who has the name now: what was read meanwhile may have made, deleted or renamed it. */
-	repo_unref(&f->repo);
-	f->repo = repo_find(f->serve->repos, f->path.repo.path);
+	/* Who has the name now: what was read meanwhile may have made, deleted or renamed it.  Of another
+	 * than the one that was waited for, not all below the proved offset may be applied. */
+	repo_unref(&now);
+	if (!same) {
+		f->step = st_applied;
+		return FETCH_NEXT;
+	}
 	if (f->repo == NULL) {
 		if (f->path.endpoint == SMART_PATH_INFO_REFS && f->serve->auto_create &&
 		    f->path.service == SERVICE_RECEIVE_PACK)

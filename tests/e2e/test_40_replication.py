@@ -1,4 +1,5 @@
 """Freshness: each of the three ways of a strict read (protocol R7) forced, and what they promise."""
+import os
 import threading
 import time
 
@@ -130,6 +131,34 @@ def test_lagging_follower_waits(own_cluster, repo):
     t.join()
     status, refs, _ = got[0]
     assert status == 200 and refs["refs/heads/main"] == sha
+
+
+def test_lagging_follower_and_a_new_beginning(own_cluster, git, tmp_path, new_name):
+    """A repository is deleted and made anew under its name while a follower is stopped: reads that wait
+    there for the old one must not show the new one half-way, or none."""
+    c, name = own_cluster, new_name("anew")
+    work = git.init(tmp_path / "w")
+    c.create(name)
+    git.commit(work)
+    git.run("push", "-q", c.url(name), "HEAD:refs/heads/main", cwd=work)
+    c.wait_equal(name)
+    f = c.followers(name)[0]
+    for _ in range(2):
+        c.do("pause", f)
+        c.ctl("repo", "delete", name)
+        c.create(name)
+        for _ in range(8):  # not small, so that the follower takes a moment over them
+            sha = git.commit(work, text=os.urandom(60_000).hex())
+            git.run("push", "-q", c.url(name), "+HEAD:refs/heads/main", cwd=work)
+        got = []
+        readers = [threading.Thread(target=lambda: got.append(direct.refs_of(c, f, name))) for _ in range(4)]
+        for t in readers:
+            t.start()
+        c.do("resume", f)
+        for t in readers:
+            t.join()
+        for status, refs, fields in got:
+            assert status == 200 and refs.get("refs/heads/main") == sha, (status, refs, fields, sha)
 
 
 def test_wrong_node_is_told(own_cluster, repo):
