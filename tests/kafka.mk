@@ -3,7 +3,8 @@
 # make check-kafka: the log's conformance tests on one broker and on three of each version, then the
 #   end-to-end tests on three brokers.  E2E="..." as for make e2e; KAFKA_E2E= (nothing) leaves them out.
 # make bench-log: latencies of the log, file and Kafka side by side.
-# make check-kafka-chaos [CHAOS_SECONDS=120]: a broker is killed every 20 s under load.
+# make check-kafka-chaos [CHAOS_SECONDS=120]: brokers paused, all of them lost, and one killed every 20 s
+#   under load; at most GITSHARD_CHAOS_STALL=6 s without a push.
 
 KAFKA_VERSIONS := 3.9.1 4.1.0
 KAFKA_E2E ?= yes
