@@ -40,6 +40,16 @@ loop_decided(void *arg)
 }
 
 static void
+drop_decided(void *arg)
+{
+	struct decided *d = arg;
+
+	for (size_t i = 0; i < d->n; i++)
+		apply_note_unref(&d->notes[i]);
+	free(d);
+}
+
+static void
 on_decided(struct apply_note **notes, size_t n, void *arg)
 {
 	struct replica *r = arg;
@@ -48,7 +58,7 @@ on_decided(struct apply_note **notes, size_t n, void *arg)
 	d->replica = r;
 	d->n = n;
 	memcpy(d->notes, notes, n * sizeof(*notes));
-	loop_post(r->loop, loop_decided, d);
+	loop_post_owned(r->loop, loop_decided, d, drop_decided);
 }
 
 /* The other events are small: one struct serves all. */
@@ -87,7 +97,7 @@ on_applied(uint32_t shard, uint64_t next, void *arg)
 	struct event *e = new_event(arg, shard);
 
 	e->next = next;
-	loop_post(e->replica->loop, loop_applied, e);
+	loop_post_owned(e->replica->loop, loop_applied, e, free);
 }
 
 static void
@@ -117,7 +127,7 @@ on_need(const struct apply_need *need, void *arg)
 	struct event *e = new_event(arg, need->shard);
 
 	e->need = *need;
-	loop_post(e->replica->loop, loop_need, e);
+	loop_post_owned(e->replica->loop, loop_need, e, free);
 }
 
 static void
@@ -141,7 +151,7 @@ on_whole(const uint8_t repo_id[16], void *arg)
 	struct event *e = new_event(arg, 0);
 
 	memcpy(e->repo_id, repo_id, sizeof(e->repo_id));
-	loop_post(e->replica->loop, loop_whole, e);
+	loop_post_owned(e->replica->loop, loop_whole, e, free);
 }
 
 static void
@@ -162,7 +172,7 @@ on_halted(uint32_t shard, const struct err *err, void *arg)
 	struct event *e = new_event(arg, shard);
 
 	e->err = *err;
-	loop_post(e->replica->loop, loop_halted, e);
+	loop_post_owned(e->replica->loop, loop_halted, e, free);
 }
 
 static void
@@ -180,7 +190,7 @@ on_stuck(uint32_t shard, const struct err *err, void *arg)
 	struct event *e = new_event(arg, shard);
 
 	e->err = *err;
-	loop_post(e->replica->loop, loop_stuck, e);
+	loop_post_owned(e->replica->loop, loop_stuck, e, free);
 }
 
 static void
@@ -197,7 +207,7 @@ on_resumed(uint32_t shard, void *arg)
 {
 	struct event *e = new_event(arg, shard);
 
-	loop_post(e->replica->loop, loop_resumed, e);
+	loop_post_owned(e->replica->loop, loop_resumed, e, free);
 }
 
 int

@@ -81,7 +81,7 @@ on_trouble(uint32_t stream, const struct err *err, void *arg)
 	t->replica = r;
 	t->shard = stream;
 	t->err = *err;
-	loop_post(r->loop, loop_trouble, t);
+	loop_post_owned(r->loop, loop_trouble, t, free);
 }
 
 /* --- the first look ------------------------------------------------------------------------- */

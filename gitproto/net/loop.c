@@ -20,7 +20,7 @@
 
 struct mail {
 	STAILQ_ENTRY(mail) link;
-	loop_fn *fn;
+	loop_fn *fn, *drop; /* drop: instead, when the loop ended before; may be NULL */
 	void *arg;
 };
 STAILQ_HEAD(mail_list, mail);
@@ -175,6 +175,8 @@ loop_free(struct loop **lp)
 		run_round(l);
 	while ((m = STAILQ_FIRST(&l->shared.mail)) != NULL) {
 		STAILQ_REMOVE_HEAD(&l->shared.mail, link);
+		if (m->drop != NULL)
+			m->drop(m->arg);
 		free(m);
 	}
 	while ((s = SLIST_FIRST(&l->signals)) != NULL) {
@@ -224,11 +226,18 @@ loop_stop(struct loop *l)
 void
 loop_post(struct loop *l, loop_fn *fn, void *arg)
 {
+	loop_post_owned(l, fn, arg, NULL);
+}
+
+void
+loop_post_owned(struct loop *l, loop_fn *fn, void *arg, loop_fn *drop)
+{
 	struct mail *m = MEM_NEW(struct mail);
 	bool first;
 
 	m->fn = fn;
 	m->arg = arg;
+	m->drop = drop;
 	pthread_mutex_lock(&l->shared.lock);
 	first = STAILQ_EMPTY(&l->shared.mail);
 	STAILQ_INSERT_TAIL(&l->shared.mail, m, link);

@@ -22,6 +22,8 @@ void loop_run(struct loop *);
 void loop_stop(struct loop *); /* any thread; before loop_run: that one returns at once */
 /* From any thread: fn(arg) runs on the loop's thread, in the order of the posts of each thread. */
 void loop_post(struct loop *, loop_fn *, void *arg);
+/* The same; drop(arg) instead, in loop_free, when the loop ended before. */
+void loop_post_owned(struct loop *, loop_fn *, void *arg, loop_fn *drop);
 /* On the loop's thread: fn(arg) runs when the present callback has returned (end of the tick). */
 void loop_defer(struct loop *, loop_fn *, void *arg);
 /* Intrusive form of loop_defer, without an allocation and revocable: for objects that are told

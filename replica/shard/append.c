@@ -58,7 +58,7 @@ on_appended(enum commitlog_outcome outcome, uint64_t offset UNUSED, const struct
 	a->outcome = outcome;
 	if (err != NULL)
 		a->err = *err;
-	loop_post(a->all->opts.loop, on_loop, a);
+	loop_post_owned(a->all->opts.loop, on_loop, a, free);
 }
 
 static void

@@ -224,7 +224,10 @@ stop_before_run(void **state)
 	loop_run(l);
 	assert_int_equal(t.n, 1);
 	loop_post(l, must_not, NULL); /* dropped */
+	loop_post_owned(l, must_not, &t, add_x);
+	assert_int_equal(t.n, 1);
 	loop_free(&l);
+	assert_int_equal(t.n, 2);
 }
 
 int
