@@ -417,7 +417,8 @@ test_proc_receive(void **state UNUSED)
 	struct buf in = from_git(greeting, sizeof(greeting) - 1, COMMANDS, "opt");
 	struct agent a;
 
-	agent_begin(&a, "say error: some words\nok refs/heads/good\nng refs/heads/bad not so\n", NULL);
+	agent_begin(&a, "say error: some words\nok refs/heads/good\nng refs/heads/bad not so\n",
+		    NULL);
 	assert_int_equal(run_hook("proc-receive", buf_slice(&in), true), 0);
 	agent_join(&a);
 	lines_are(&a.got[0], "proc-receive " PUSH "\ncommand " ZERO " " A
