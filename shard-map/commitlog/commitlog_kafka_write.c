@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "gitproto/base/clock.h"
+#include "gitproto/base/fault.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "shard-map/commitlog/commitlog_thread.h"
@@ -61,6 +62,7 @@ on_report(rd_kafka_t *rk UNUSED, const rd_kafka_message_t *m, void *opaque)
 	struct err err = { ERR_OK, "" };
 
 	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR && m->offset >= 0) {
+		FAULT("log.committed");
 		answer(m->_private, COMMITLOG_AT, (uint64_t)m->offset, NULL);
 		return;
 	}

@@ -1,5 +1,4 @@
 """Shows 5: nodes killed with -9 at random moments and at exact ones; what the log says is true."""
-import fcntl
 import os
 import random
 import signal
@@ -166,8 +165,7 @@ def test_hook_killed_while_the_log_stands_still(mended, tmp_path, new_name):
     p, shard = c.primary(u.repo), c.shard(u.repo)
     result = []
     pusher = threading.Thread(target=lambda: result.append(u.push(check=False)))
-    with open(c.dir / "log.db-lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with c.log_stands_still():
         pusher.start()
         hook = wait_for(lambda: [pid for pid, cmd in c.children() if "proc-receive" in cmd], 10, "the hook runs")
         wait_for(lambda: c.shard_state(p, shard)["unresolved"], 10, "the record is on its way")

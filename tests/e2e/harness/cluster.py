@@ -1,4 +1,6 @@
 """A cluster made by tests/cluster, and what its admin listeners say."""
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -34,12 +36,14 @@ class Cluster:
             prepare(self.dir)
         args = ["up", str(self.dir), "--nodes", str(nodes), "--routers", str(routers),
                 "--build", self.build]
-        if LOG == "kafka":
-            args += ["--log", LOG, "--brokers", BROKERS]
+        sets = list(sets(self.dir) if callable(sets) else sets)
+        self.log = "file" if any(s.startswith("log=") for s in sets) else LOG
+        if self.log == "kafka":
+            args += ["--log", self.log, "--brokers", BROKERS]
             args += ["--kafka-version", KAFKA_VERSION] if KAFKA_VERSION else []
         if shards:
             args += ["--shards", str(shards)]
-        for s in sets(self.dir) if callable(sets) else sets:
+        for s in sets:
             args += ["--set", s]
         begin = time.monotonic()
         self.raw(*args)
@@ -77,6 +81,23 @@ class Cluster:
             text = log.read_text(errors="replace")
             m = SICK.search(text)
             assert m is None, f"{log}:\n{text[max(0, m.start() - 500):m.start() + 4000]}"
+
+    @contextlib.contextmanager
+    def log_stands_still(self):
+        """Meanwhile no append is answered."""
+        if self.log == "file":
+            with open(self.dir / "log.db-lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            return
+        brokers = [f"kafka{i}" for i in range(1, int(BROKERS) + 1)]
+        try:
+            for name in brokers:
+                self.do("pause", name)
+            yield
+        finally:
+            for name in brokers:
+                self.do("resume", name)
 
     def pid(self, name):
         return int((self.dir / "run" / f"{name}.pid").read_text())
