@@ -37,7 +37,7 @@ class Cluster:
         args = ["up", str(self.dir), "--nodes", str(nodes), "--routers", str(routers),
                 "--build", self.build]
         sets = list(sets(self.dir) if callable(sets) else sets)
-        self.log = "file" if any(s.startswith("log=") for s in sets) else LOG
+        self.log = "file" if any(s.startswith("log=") and "{log}" not in s for s in sets) else LOG
         if self.log == "kafka":
             args += ["--log", self.log, "--brokers", BROKERS]
             args += ["--kafka-version", KAFKA_VERSION] if KAFKA_VERSION else []
