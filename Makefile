@@ -4,7 +4,7 @@
 #   make demo       three nodes and a router on this machine, a first push and clone
 #   make check      the whole truth: lint, unit tests, model, fuzz corpus, end to end
 #   make deps       installs what Debian 12 lacks (root or sudo); demo and check call it
-#   make lint | unit | model | fuzz | e2e | headers | format     parts of it
+#   make lint | unit | unit-tsan | model | fuzz | e2e | headers | format     parts of it
 #   make B=debug    ASan + UBSan;  B=tsan  ThreadSanitizer;  B=release  what runs in production
 
 B ?= release
@@ -88,6 +88,15 @@ unit:
 	@$(MAKE) --no-print-directory B=debug unit-bin all
 	@tests/run-unit build/debug $(UNIT)
 
+# What has threads, under ThreadSanitizer.
+TSAN_SRC := $(filter-out %/test_http1_policy.c %/test_http1_parse.c,$(wildcard tests/unit/gitproto/net/*.c)) \
+	$(wildcard tests/unit/shard-map/commitlog/test_commitlog_file*.c tests/unit/replica/shard/test_shard*.c) \
+	tests/unit/shard-map/commitlog/test_map_follow.c tests/unit/replica/apply/test_apply.c tests/unit/router/test_router.c
+TSAN_UNIT := $(filter %.c,$(filter tests/unit/%,$(TSAN_SRC)))
+unit-tsan:
+	@$(MAKE) --no-print-directory B=tsan $(patsubst %.c,build/tsan/%,$(filter $(UNIT_SRC),$(TSAN_UNIT)))
+	@tests/run-unit build/tsan $(filter $(UNIT_SRC),$(TSAN_UNIT))
+
 -include tests/*.mk
 
 clean:
@@ -96,6 +105,6 @@ clean:
 DEPS_C := $(LIB_SRC) $(CTL_SRC) $(ROUTER_SRC) $(REPLICA_SRC) $(HOOK_SRC) router/main.c replica/main.c shard-map/ctl/main.c $(UNIT_SRC) $(TEST_SRC)
 -include $(patsubst %.c,$(O)/%.d,$(DEPS_C))
 
-.PHONY: all unit unit-bin clean deps demo check lint format headers model fuzz e2e
+.PHONY: all unit unit-tsan unit-bin clean deps demo check lint format headers model fuzz e2e
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -59,6 +59,13 @@ log_test_cleanup(struct log_test *t)
 	rmdir(t->folder);
 }
 
+/* That the log is weak is known.  Before main: logs are opened by several threads. */
+__attribute__((constructor)) static void
+be_quiet(void)
+{
+	log_level_now = LOG_ERROR;
+}
+
 struct commitlog *
 log_test_open(const char *url)
 {
@@ -66,7 +73,6 @@ log_test_open(const char *url)
 	struct commitlog *log;
 	struct err err;
 
-	log_level_now = LOG_ERROR; /* that the log is weak is known */
 	if (commitlog_open(&log, url, &opts, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", url, err.text);
 		abort();
