@@ -1,6 +1,7 @@
 #include "shard-map/commitlog/commitlog_kafka.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "gitproto/base/clock.h"
@@ -25,6 +26,7 @@ struct kafka {
 	struct commitlog_kafka_watch *watch;
 	struct commitlog_kafka_write *write;
 	struct commitlog_kafka_read *read;
+	char turned_away[300]; /* in open, then of the watch's thread */
 };
 
 static struct kafka *
@@ -33,10 +35,18 @@ kafka_of(struct commitlog *log)
 	return CONTAINER_OF(log, struct kafka, base);
 }
 
+/* That a broker does not let us in is told in its words, once; else one reads of failed transports. */
 static void
-on_control_error(rd_kafka_t *rk UNUSED, int e UNUSED, const char *reason, void *opaque UNUSED)
+on_control_error(rd_kafka_t *rk UNUSED, int e, const char *reason, void *opaque)
 {
+	struct kafka *k = opaque;
+
 	log_debug("-", "kafka-control", "why=%s", log_value(reason, strlen(reason)));
+	if ((e != RD_KAFKA_RESP_ERR__AUTHENTICATION && e != RD_KAFKA_RESP_ERR__SSL) ||
+	    k->turned_away[0] != '\0')
+		return;
+	snprintf(k->turned_away, sizeof(k->turned_away), "%s", reason);
+	log_warn("-", "log-turned-away", "why=%s", log_value(reason, strlen(reason)));
 }
 
 static void
@@ -125,6 +135,9 @@ look_at_topics(struct kafka *k, const struct commitlog_opts *opts, struct err *e
 
 	for (;;) {
 		rc = commitlog_kafka_topics_check(&k->control, &k->conf, OPEN_MSEC, err);
+		rd_kafka_poll(k->control.rk, 0);
+		if (rc == ERR_UNAVAILABLE && k->turned_away[0] != '\0')
+			err_prefix(err, "%s", k->turned_away);
 		if (rc != ERR_NOT_FOUND || opts->wait || clock_boot_ns() > until)
 			return rc;
 		usleep(AGAIN_USEC);
@@ -139,7 +152,7 @@ open_control(struct kafka *k, const char *where, const struct commitlog_opts *op
 	if (rc < 0)
 		return rc;
 	return commitlog_kafka_client_open(&k->control, &k->conf, COMMITLOG_KAFKA_CONTROL,
-					   on_control_error, NULL, NULL, err);
+					   on_control_error, NULL, k, err);
 }
 
 static int
