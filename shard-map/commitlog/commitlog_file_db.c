@@ -172,15 +172,30 @@ check_cluster(struct commitlog_file_db *db, const char *cluster, struct err *err
 	return rc;
 }
 
+/* All three of one moment: another process may be making the file just now. */
+static int
+ask_format(struct commitlog_file_db *db, int64_t *application, int64_t *version, int64_t *tables,
+	   struct err *err)
+{
+	int rc = 0;
+
+	if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK ||
+	    ask_number(db, "SELECT count(*) FROM sqlite_schema", tables) != SQLITE_OK ||
+	    ask_number(db, "PRAGMA application_id", application) != SQLITE_OK ||
+	    ask_number(db, "PRAGMA user_version", version) != SQLITE_OK)
+		rc = commitlog_file_db_fail(db, "read its format", err);
+	commitlog_file_db_rollback(db);
+	return rc;
+}
+
 int
 commitlog_file_db_check(struct commitlog_file_db *db, const char *cluster, struct err *err)
 {
 	int64_t application, version, tables, wal;
+	int rc = ask_format(db, &application, &version, &tables, err);
 
-	if (ask_number(db, "PRAGMA application_id", &application) != SQLITE_OK ||
-	    ask_number(db, "PRAGMA user_version", &version) != SQLITE_OK ||
-	    ask_number(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK)
-		return commitlog_file_db_fail(db, "read its format", err);
+	if (rc != 0)
+		return rc;
 	if (application == 0 && version == 0 && tables == 0)
 		return err_set(err, ERR_NOT_FOUND, "log %s is empty: it was never made", db->path);
 	if (application != APPLICATION)
