@@ -245,7 +245,11 @@ class Cluster:
 
         def equal():
             seen = [self.repo(n, repo) for n in nodes]
-            if any(s is None for s in seen):
+            if any(s is None or s["state"] != "ok" for s in seen):
+                return False  # one that misses a pack moves its files when it has come
+            files = {subprocess.run(["git", f"--git-dir={self.repo_dir(n, repo)}", "for-each-ref"],
+                                    capture_output=True, text=True).stdout for n in nodes}
+            if len(files) != 1:
                 return False
             return len({(s["digest"], s["applied"], s["id"]) for s in seen}) == 1
         wait_for(equal, seconds, lambda: "equal: " + json.dumps(
