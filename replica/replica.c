@@ -141,6 +141,7 @@ open_state(struct replica *r, struct err *err)
 				     .allow_weak = c->allow_weak_log,
 				     .kafka_options = c->kafka_options,
 				     .append_msec = c->push_deadline };
+	char weak[COMMITLOG_WEAK];
 	int rc;
 
 	rc = install_dirs(&r->dirs, c, err);
@@ -152,6 +153,10 @@ open_state(struct replica *r, struct err *err)
 		rc = install_learn(&r->caps, &r->dirs, err);
 	if (rc == 0)
 		rc = commitlog_open(&r->log, c->log, &lo, err);
+	/* One in Kafka says so itself, once its topics were looked at. */
+	if (rc == 0 && strcmp(commitlog_kind(r->log), "kafka") != 0 &&
+	    commitlog_weak(r->log, weak, sizeof(weak)))
+		log_warn("-", "weak-log", "why=%s", log_value(weak, strlen(weak)));
 	if (rc == 0) {
 		memcpy(r->serve.incarnation, id.incarnation, 16);
 		r->start = id.start;

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "gitproto/base/clock.h"
 #include "gitproto/base/fault.h"
 #include "gitproto/base/hex.h"
 #include "gitproto/base/mem.h"
@@ -14,8 +15,10 @@
 #include "replica/serve/room.h"
 #include "replica/serve/stage_hold.h"
 #include "replica/serve/status_feed.h"
+#include "replica/shard/shard_open.h"
 
 #define MAX_TEXT (16u << 20)
+#define MAX_OPEN 20u /* appends that /status describes, of one shard */
 
 static void
 reply_text(struct http_xchg *x, int status, const char *text)
@@ -55,6 +58,16 @@ add_gauge(struct buf *b, const char *name, const char *help, uint64_t v)
 	buf_addf(b, "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 "\n", name, help, name, name, v);
 }
 
+static unsigned
+outcomes_unknown(const struct serve *s)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < shards_count(s->shards); i++)
+		n += shard_open_each(shards_at(s->shards, i), NULL, NULL);
+	return n;
+}
+
 static void
 get_metrics(struct admin *a, struct http_xchg *x)
 {
@@ -70,6 +83,9 @@ get_metrics(struct admin *a, struct http_xchg *x)
 	add_gauge(&b, "gitshard_shards", "shards on this node", shards_count(s->shards));
 	add_gauge(&b, "gitshard_shards_primary", "shards this node is primary of", primary);
 	add_gauge(&b, "gitshard_pushes_active", "pushes under way", pushes_active(s->pushes));
+	add_gauge(&b, "gitshard_outcomes_unknown",
+		  "appends whose outcome has been unknown for a second or more",
+		  outcomes_unknown(s));
 	add_gauge(&b, "gitshard_git_children", "git processes running", child_running(s->children));
 	add_gauge(&b, "gitshard_staged_packs", "packs held for pushes not decided yet",
 		  stage_holds_count(s->holds));
@@ -88,6 +104,23 @@ get_metrics(struct admin *a, struct http_xchg *x)
 	buf_release(&b);
 }
 
+static void
+describe_open(const struct shard_open *o, void *arg)
+{
+	json_t *list = arg, *j;
+	char txn[2 * RECORD_ID + 1], since[CLOCK_TEXT];
+	uint64_t ms = o->for_ns / CLOCK_MSEC;
+
+	if (json_array_size(list) >= MAX_OPEN)
+		return;
+	hex_encode(txn, o->txn, RECORD_ID);
+	clock_format(since, clock_wall_ms() - ms);
+	j = json_pack("{s:s, s:s?, s:s, s:s, s:s, s:I, s:b, s:s}", "type", o->type, "repo", o->repo,
+		      "request", o->request, "txn", txn, "since", since, "for_ms", (json_int_t)ms,
+		      "decided", o->decided, "doing", o->doing);
+	json_array_append_new(list, j);
+}
+
 static json_t *
 describe_shard(const struct serve *s, const struct shard *sh)
 {
@@ -98,7 +131,11 @@ describe_shard(const struct serve *s, const struct shard *sh)
 			      (json_int_t)shard_applied(sh), "missing_packs",
 			      (int)shard_missing(sh), "unresolved", (int)shard_unresolved(sh),
 			      "lease_ms", (json_int_t)(shard_lease_left_ns(sh) / 1000000));
+	json_t *open = json_array();
 
+	json_object_set_new(j, "outcomes_unknown",
+			    json_integer(shard_open_each(sh, describe_open, open)));
+	json_object_set_new(j, "open", open);
 	json_object_set_new(j, "primary",
 			    shard_primary(sh) != 0 ? json_integer(shard_primary(sh)) : json_null());
 	json_object_set_new(j, "halted",
@@ -117,7 +154,7 @@ get_status(struct admin *a, struct http_xchg *x)
 	const struct err *trouble = a->log_trouble(a->arg);
 	struct buf why = BUF_MAX(65536);
 	struct err full = { ERR_OK, "" };
-	char hex[33];
+	char hex[33], weak[COMMITLOG_WEAK];
 	int rc;
 	const char *state = a->draining(a->arg)      ? "draining"
 			    : a->ready(&why, a->arg) ? "ready"
@@ -140,6 +177,9 @@ get_status(struct admin *a, struct http_xchg *x)
 		      commitlog_kind(a->log), "ok", trouble == NULL, "why",
 		      trouble != NULL ? err_text(trouble) : "", "repos", (json_int_t)repos,
 		      "shards", shards);
+	json_object_set_new(j, "outcomes_unknown", json_integer(outcomes_unknown(s)));
+	if (commitlog_weak(a->log, weak, sizeof(weak)))
+		json_object_set_new(json_object_get(j, "log"), "weak", json_string(weak));
 	json_object_set_new(j, "git", json_string(s->caps->git_version));
 	rc = room_for_change(s, &full);
 	json_object_set_new(j, "disk",

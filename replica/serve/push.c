@@ -227,7 +227,8 @@ st_repo(struct push *p)
 	struct repo_admin_create c = { .path = p->path.repo.path,
 				       .head = "refs/heads/main",
 				       .format = OID_SHA1,
-				       .flags = RECORD_CREATE_AUTO };
+				       .flags = RECORD_CREATE_AUTO,
+				       .request = p->request };
 
 	p->repo = repo_find(p->serve->repos, p->path.repo.path);
 	if (p->repo != NULL) {

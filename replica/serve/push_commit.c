@@ -262,6 +262,9 @@ static int
 append_update(struct push *p, struct record *r, struct refset_change *change, size_t n,
 	      struct err *err)
 {
+	struct shard_asker asker = {
+		.done = on_fate, .arg = p, .repo = p->path.repo.path, .request = p->request
+	};
 	bool ok;
 
 	r->update.config = shard_state(p->shard)->config;
@@ -282,7 +285,7 @@ append_update(struct push *p, struct record *r, struct refset_change *change, si
 			err, ERR_UNAVAILABLE,
 			"quorum not reached any more: the shard's members changed; push again");
 	p->append_open = true;
-	return shard_append(p->shard, r, on_fate, p, err);
+	return shard_append(p->shard, r, &asker, err);
 }
 
 /* The next record of this push, or the end of it. */

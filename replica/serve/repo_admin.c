@@ -40,10 +40,14 @@ on_fate(enum shard_fate fate, uint64_t offset UNUSED, const char *why, void *arg
 }
 
 static void
-append(struct shard *shard, struct record *r, struct change *c)
+append(struct shard *shard, struct record *r, struct change *c, struct shard_asker *asker)
 {
 	struct err err;
-	int rc = shard_append(shard, r, on_fate, c, &err);
+	int rc;
+
+	asker->done = on_fate;
+	asker->arg = c;
+	rc = shard_append(shard, r, asker, &err);
 
 	if (rc == 0)
 		return;
@@ -67,6 +71,7 @@ repo_admin_create(struct serve *s, struct shard *shard, const struct repo_admin_
 		  repo_admin_fn *done, void *arg)
 {
 	struct change *c = new_change(done, arg);
+	struct shard_asker asker = { .repo = w->path, .request = w->request };
 	struct record r = { .type = RECORD_CREATE };
 	struct repo *there = repo_find(s->repos, w->path);
 	struct err err;
@@ -85,19 +90,20 @@ repo_admin_create(struct serve *s, struct shard *shard, const struct repo_admin_
 	r.create.flags = w->flags;
 	r.create.path = w->path;
 	r.create.head = w->head;
-	append(shard, &r, c);
+	append(shard, &r, c, &asker);
 }
 
 void
-repo_admin_delete(struct serve *s UNUSED, struct shard *shard, const uint8_t id[16],
+repo_admin_delete(struct shard *shard, const struct repo *repo, const char *path,
 		  repo_admin_fn *done, void *arg)
 {
 	struct change *c = new_change(done, arg);
+	struct shard_asker asker = { .repo = path };
 	struct record r = { .type = RECORD_DELETE };
 
-	memcpy(c->id, id, sizeof(c->id));
-	memcpy(r.del.id, id, sizeof(r.del.id));
-	append(shard, &r, c);
+	memcpy(c->id, repo->id, sizeof(c->id));
+	memcpy(r.del.id, repo->id, sizeof(r.del.id));
+	append(shard, &r, c, &asker);
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -266,7 +272,7 @@ on_applied(int rc, void *arg)
 		fail(a, &err);
 		return;
 	}
-	repo_admin_delete(a->serve, a->shard, repo->id, on_changed, a);
+	repo_admin_delete(a->shard, repo, a->repo.path, on_changed, a);
 	repo_unref(&repo);
 }
 

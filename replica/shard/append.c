@@ -6,10 +6,12 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/hex.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/base/rnd.h"
 #include "replica/shard/shard_impl.h"
+#include "replica/shard/shard_open.h"
 
 /* What comes back from a log thread; found again by number, never by pointer. */
 struct appended {
@@ -101,6 +103,11 @@ append_reign(struct shard *s, struct record *r, struct append *tag, struct err *
 	r->seq = claim ? 0 : s->next_seq;
 	rc = record_encode(&b, r, err);
 	now = clock_boot_ns();
+	if (tag != NULL) {
+		tag->type = r->type;
+		tag->asked_ns = now;
+		memcpy(tag->txn, r->txn, sizeof(tag->txn));
+	}
 	if (rc == 0)
 		rc = fate_asked(&s->fates, r, now, tag, err);
 	if (rc == 0) {
@@ -138,18 +145,47 @@ append_barrier(struct shard *s)
 		return;
 	log_warn("-", "barrier", "shard=%" PRIu32 " why=%s", s->index,
 		 log_value(err_text(&err), strlen(err_text(&err))));
-	free(tag);
+	append_free(&tag);
+}
+
+void
+append_free(struct append **ap)
+{
+	if (*ap != NULL)
+		free((*ap)->repo);
+	free(*ap);
+	*ap = NULL;
+}
+
+/* What was long unknown is told when it is known, so that nobody has to ask for it. */
+static void
+log_resolved(const struct shard *s, const struct append *a, enum shard_fate fate, uint64_t offset)
+{
+	static const char *const words[] = { "committed", "dead", "unknown" };
+	uint64_t ns = clock_boot_ns() - a->asked_ns;
+	char txn[2 * RECORD_ID + 1];
+
+	if (ns < SHARD_OPEN_NS)
+		return;
+	hex_encode(txn, a->txn, RECORD_ID);
+	log_info(a->request, "resolved",
+		 "shard=%" PRIu32 " type=%s repo=%s txn=%s outcome=%s offset=%" PRIu64
+		 " ms=%" PRIu64,
+		 s->index, record_type_name(a->type), a->repo != NULL ? a->repo : "-", txn,
+		 words[fate], offset, ns / CLOCK_MSEC);
 }
 
 /* done may do anything to the shard. */
 void
-append_settle(struct shard *s UNUSED, struct append **ap, enum shard_fate fate, uint64_t offset,
+append_settle(struct shard *s, struct append **ap, enum shard_fate fate, uint64_t offset,
 	      const char *why)
 {
 	struct append *a = *ap;
 
 	*ap = NULL;
-	if (a->done != NULL)
+	if (a->done != NULL) {
+		log_resolved(s, a, fate, offset);
 		a->done(fate, offset, why, a->arg);
-	free(a);
+	}
+	append_free(&a);
 }

@@ -9,10 +9,11 @@
 #include "gitproto/base/mem.h"
 #include "gitproto/base/rnd.h"
 #include "replica/shard/shard_impl.h"
+#include "replica/shard/shard_open.h"
 
 #define TICK_MSEC 100
 /* An append whose fate is open so long gets a barrier behind it, which decides it (R5). */
-#define RESOLVE_NS (1 * CLOCK_SEC)
+#define RESOLVE_NS SHARD_OPEN_NS
 
 static void on_tick(void *);
 static void tell_changes(void *);
@@ -376,7 +377,7 @@ on_tick(void *arg)
 }
 
 int
-shard_append(struct shard *s, struct record *r, shard_append_fn *done, void *arg, struct err *err)
+shard_append(struct shard *s, struct record *r, const struct shard_asker *asker, struct err *err)
 {
 	struct append *a;
 	int rc;
@@ -398,11 +399,14 @@ shard_append(struct shard *s, struct record *r, shard_append_fn *done, void *arg
 		return err_set(err, ERR_UNAVAILABLE,
 			       "shard %" PRIu32 " is being handed over; push again", s->index);
 	a = MEM_NEW(struct append);
-	a->done = done;
-	a->arg = arg;
+	a->done = asker->done;
+	a->arg = asker->arg;
+	a->repo = asker->repo != NULL ? mem_strdup(asker->repo) : NULL;
+	snprintf(a->request, sizeof(a->request), "%s",
+		 asker->request != NULL ? asker->request : "-");
 	rc = append_reign(s, r, a, err);
 	if (rc != 0)
-		free(a);
+		append_free(&a);
 	return rc;
 }
 

@@ -85,16 +85,21 @@ unsigned shard_unresolved(const struct shard *);       /* appends whose fate is 
 unsigned shard_missing(const struct shard *);          /* packs not here yet */
 
 /* Appends a reign record (update, create, ...) of this primary.  The record's head is filled here,
- * seq given and the append asked for in one step.  done comes once: */
+ * seq given and the append asked for in one step.  done comes once, unless the call itself fails: */
 enum shard_fate {
 	SHARD_COMMITTED, /* effective, and applied here: durable, on disk (R9) */
 	SHARD_DEAD,      /* certainly without effect, now and for ever; why tells */
 	SHARD_UNKNOWN,   /* a snapshot was installed over it (R5) */
 };
 typedef void shard_append_fn(enum shard_fate, uint64_t offset, const char *why, void *arg);
+struct shard_asker {
+	shard_append_fn *done;
+	void *arg;
+	const char *repo, *request; /* for people, copied: path, id of the request; may be NULL */
+};
 /* ERR_WRONG_NODE when not primary, ERR_TOO_BIG for the record, ERR_UNAVAILABLE when halted; stuck:
  * ERR_FULL or ERR_UNAVAILABLE. */
-MUST_CHECK int shard_append(struct shard *, struct record *, shard_append_fn *, void *arg,
+MUST_CHECK int shard_append(struct shard *, struct record *, const struct shard_asker *,
 			    struct err *);
 
 /* Strict read, at this node's own hand (R7, ways 1 and 3).  done comes once, with an offset: serve

@@ -33,9 +33,14 @@ struct open_change {
 };
 
 struct append {                /* a reign record that somebody waits for */
-	shard_append_fn *done; /* NULL: nobody (a barrier, a claim) */
+	shard_append_fn *done; /* NULL: nobody (a barrier) */
 	void *arg;
 	uint64_t offset; /* once committed: told when applied is beyond it */
+	enum record_type type;
+	uint8_t txn[RECORD_ID];
+	uint64_t asked_ns;
+	char *repo;       /* owned; NULL: none */
+	char request[40]; /* "-": none */
 	TAILQ_ENTRY(append) next;
 };
 
@@ -85,6 +90,7 @@ MUST_CHECK int append_reign(struct shard *, struct record *, struct append *tag,
 void append_free_record(struct shard *, struct record *);
 void append_barrier(struct shard *); /* of the reign; errors are retried by the tick */
 void append_settle(struct shard *, struct append **, enum shard_fate, uint64_t, const char *why);
+void append_free(struct append **); /* tells nobody */
 
 /* shard_read.c */
 void shard_read_on_evidence(struct shard *); /* a record was read: waiters look again */

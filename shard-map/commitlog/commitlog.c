@@ -111,6 +111,12 @@ commitlog_trim(struct commitlog *log, uint32_t stream, uint64_t head, struct err
 	return log->backend->trim(log, stream, head, err);
 }
 
+bool
+commitlog_weak(struct commitlog *log, char *out, size_t size)
+{
+	return log->backend->weak(log, out, size);
+}
+
 const char *
 commitlog_kind(const struct commitlog *log)
 {

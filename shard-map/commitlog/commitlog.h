@@ -83,5 +83,9 @@ MUST_CHECK int commitlog_scan(struct commitlog *, uint32_t stream, uint64_t from
 /* Blocking: forgets what lies before head.  Never past the end (ERR_BAD). */
 MUST_CHECK int commitlog_trim(struct commitlog *, uint32_t stream, uint64_t head, struct err *);
 const char *commitlog_kind(const struct commitlog *); /* "file", "kafka" */
+/* What allow_weak let pass, in words; false: nothing, or nothing of it is known yet.  Any size of out
+ * will do: COMMITLOG_WEAK holds what is said. */
+#define COMMITLOG_WEAK 640u
+bool commitlog_weak(struct commitlog *, char *out, size_t size);
 
 #endif

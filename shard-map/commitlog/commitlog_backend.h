@@ -25,6 +25,7 @@ struct commitlog_backend {
 	int (*scan)(struct commitlog *, uint32_t stream, uint64_t from, uint64_t max,
 		    commitlog_read_fn *, void *arg, struct err *);
 	int (*trim)(struct commitlog *, uint32_t stream, uint64_t head, struct err *);
+	bool (*weak)(struct commitlog *, char *out, size_t size);
 };
 
 struct commitlog {

@@ -457,6 +457,12 @@ open_fault(struct commitlog **out, const char *where, const struct commitlog_opt
 	return 0;
 }
 
+static bool
+weak(struct commitlog *log, char *out, size_t size)
+{
+	return commitlog_weak(fault_of(log)->below, out, size);
+}
+
 static int
 create_topics(const char *where, const struct commitlog_opts *opts, uint32_t shards,
 	      struct err *err)
@@ -478,4 +484,5 @@ const struct commitlog_backend commitlog_fault_backend = {
 	.ends = ends,
 	.scan = scan,
 	.trim = trim,
+	.weak = weak,
 };

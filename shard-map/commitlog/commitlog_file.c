@@ -20,6 +20,8 @@
 
 #define MAKE_MSEC 15000 /* for the lock, while a database is made */
 
+#define WEAK "a log in a file is one machine and one disk"
+
 struct file {
 	struct commitlog base;
 	char *path;                         /* owned */
@@ -71,8 +73,7 @@ check_place(const char *path, const struct commitlog_opts *opts, struct err *err
 		return err_set(err, ERR_BAD, "log file:PATH: the path is empty or too long");
 	if (!opts->allow_weak)
 		return err_set(err, ERR_REFUSED,
-			       "a log in a file is one machine and one disk; set allow_weak_log = "
-			       "yes if that is enough");
+			       WEAK "; set allow_weak_log = yes if that is enough");
 	rc = check_folder(path, err);
 	if (rc < 0)
 		return rc;
@@ -298,6 +299,14 @@ trim(struct commitlog *log, uint32_t stream, uint64_t head, struct err *err)
 	return commitlog_file_write_trim(file_of(log)->write, stream, head, err);
 }
 
+/* It was opened, so it was allowed. */
+static bool
+weak(struct commitlog *log UNUSED, char *out, size_t size)
+{
+	snprintf(out, size, "%s", WEAK);
+	return true;
+}
+
 const struct commitlog_backend commitlog_file_backend = {
 	.scheme = "file",
 	.open = open_file,
@@ -308,4 +317,5 @@ const struct commitlog_backend commitlog_file_backend = {
 	.ends = ends,
 	.scan = scan,
 	.trim = trim,
+	.weak = weak,
 };

@@ -231,6 +231,12 @@ trim(struct commitlog *log, uint32_t stream, uint64_t head, struct err *err)
 	return commitlog_kafka_ask_trim(kafka_of(log)->ask, stream, head, err);
 }
 
+static bool
+weak(struct commitlog *log, char *out, size_t size)
+{
+	return commitlog_kafka_conf_weak(&kafka_of(log)->conf, out, size);
+}
+
 const struct commitlog_backend commitlog_kafka_backend = {
 	.scheme = "kafka",
 	.open = open_kafka,
@@ -242,4 +248,5 @@ const struct commitlog_backend commitlog_kafka_backend = {
 	.ends = ends,
 	.scan = scan,
 	.trim = trim,
+	.weak = weak,
 };

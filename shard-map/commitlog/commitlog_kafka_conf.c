@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,11 @@
 #include "shard-map/commitlog/commitlog_backend.h"
 
 #define OPTIONS_MAX 65536
+
+struct commitlog_kafka_weak {
+	pthread_mutex_t lock;
+	char words[COMMITLOG_WEAK];
+};
 
 static const char *const suffixes[] = { "commits", "map", "directory" };
 
@@ -220,6 +226,8 @@ commitlog_kafka_conf_init(struct commitlog_kafka_conf *c, const char *where,
 	c->brokers = mem_strdup(where);
 	c->append_msec = opts->append_msec > 0 ? opts->append_msec : COMMITLOG_BACKEND_MSEC;
 	c->allow_weak = opts->allow_weak;
+	c->weak = MEM_NEW(struct commitlog_kafka_weak);
+	pthread_mutex_init(&c->weak->lock, NULL);
 	for (size_t i = 0; i < COUNT(suffixes); i++) {
 		buf_clear(&name);
 		buf_addf(&name, "%s.%s", opts->cluster, suffixes[i]);
@@ -234,9 +242,29 @@ commitlog_kafka_conf_release(struct commitlog_kafka_conf *c)
 {
 	free(c->brokers);
 	free(c->options);
+	if (c->weak != NULL)
+		pthread_mutex_destroy(&c->weak->lock);
+	free(c->weak);
 	for (size_t i = 0; i < COUNT(c->topic); i++)
 		free(c->topic[i]);
 	memset(c, 0, sizeof(*c));
+}
+
+void
+commitlog_kafka_conf_set_weak(const struct commitlog_kafka_conf *c, const char *words)
+{
+	pthread_mutex_lock(&c->weak->lock);
+	snprintf(c->weak->words, sizeof(c->weak->words), "%s", words);
+	pthread_mutex_unlock(&c->weak->lock);
+}
+
+bool
+commitlog_kafka_conf_weak(const struct commitlog_kafka_conf *c, char *out, size_t size)
+{
+	pthread_mutex_lock(&c->weak->lock);
+	snprintf(out, size, "%s", c->weak->words);
+	pthread_mutex_unlock(&c->weak->lock);
+	return out[0] != '\0';
 }
 
 /* ---- handles --------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct commitlog_kafka_conf {
 	char *options;                       /* owned: name NUL value NUL ..., ends with a NUL */
 	uint64_t append_msec;
 	bool allow_weak;
+	struct commitlog_kafka_weak *weak; /* owned: what that let pass, in words */
 };
 
 /* where: what follows "kafka:" in the URL.  The options file (commitlog_opts.kafka_options) holds
@@ -33,6 +34,11 @@ struct commitlog_kafka_conf {
 MUST_CHECK int commitlog_kafka_conf_init(struct commitlog_kafka_conf *, const char *where,
 					 const struct commitlog_opts *, struct err *);
 void commitlog_kafka_conf_release(struct commitlog_kafka_conf *);
+
+/* Thread: any.  "": the topics are as they should be. */
+void commitlog_kafka_conf_set_weak(const struct commitlog_kafka_conf *, const char *words);
+/* false: nothing is weak, or nothing is known yet. */
+bool commitlog_kafka_conf_weak(const struct commitlog_kafka_conf *, char *out, size_t size);
 
 enum commitlog_kafka_role {
 	COMMITLOG_KAFKA_PRODUCER,

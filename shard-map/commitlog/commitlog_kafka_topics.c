@@ -93,6 +93,8 @@ commitlog_kafka_topics_check(const struct commitlog_kafka_client *k,
 		rc = commitlog_kafka_settings_ask(&s, k->rk, c, msec, err);
 	if (rc == 0)
 		rc = commitlog_kafka_settings_judge(&s, c->allow_weak, err);
+	if (rc == 0)
+		commitlog_kafka_conf_set_weak(c, buf_str(&s.weak));
 	commitlog_kafka_settings_release(&s);
 	return rc;
 }

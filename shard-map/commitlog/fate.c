@@ -23,6 +23,13 @@ fate_open(const struct fate_list *l)
 	return l->n;
 }
 
+const struct fate_entry *
+fate_at(const struct fate_list *l, size_t i)
+{
+	CHECK(i < l->n);
+	return &l->e[l->at + i];
+}
+
 uint64_t
 fate_oldest_ns(const struct fate_list *l)
 {

@@ -49,6 +49,8 @@ void fate_on_read(struct fate_list *, const struct record_reign *self, uint64_t 
 /* A snapshot was installed: all open ones are FATE_UNKNOWN. */
 void fate_on_snapshot(struct fate_list *, fate_fn *, void *arg);
 size_t fate_open(const struct fate_list *);
+/* The ith open one, i < fate_open, in the order of asking; valid until the list changes. */
+const struct fate_entry *fate_at(const struct fate_list *, size_t i);
 uint64_t fate_oldest_ns(const struct fate_list *); /* when the oldest open one was asked; 0: none */
 
 #endif

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "gitproto/base/mem.h"
+#include "shard-map/commitlog/commitlog.h"
 #include "shard-map/ctl/node_call.h"
 #include "shard-map/ctl/print.h"
 
@@ -19,6 +20,9 @@ struct shard_view {
 	const char *halted;                         /* borrowed from an answer; NULL: none */
 	const char *halted_on;
 	const char *stuck, *stuck_on; /* the same for a disk that cannot be written */
+	unsigned unknown;             /* appends whose outcome is unknown */
+	const json_t *oldest;         /* of them and those to be answered yet; borrowed; or NULL */
+	const char *oldest_on;
 };
 
 struct status {
@@ -39,6 +43,8 @@ view_shard(struct status *s, uint32_t node, const json_t *o)
 {
 	json_int_t shard = number(o, "shard");
 	struct shard_view *v;
+	size_t at;
+	json_t *one;
 
 	if (!json_is_object(o) || shard < 0 || shard >= s->map->nshards)
 		return;
@@ -61,6 +67,14 @@ view_shard(struct status *s, uint32_t node, const json_t *o)
 	if (print_get(o, "stuck", NULL) != NULL) {
 		v->stuck = print_get(o, "stuck", "");
 		v->stuck_on = s->map->nodes[node].name;
+	}
+	v->unknown += (unsigned)number(o, "outcomes_unknown");
+	json_array_foreach(json_object_get(o, "open"), at, one)
+	{
+		if (v->oldest != NULL && number(v->oldest, "for_ms") >= number(one, "for_ms"))
+			continue;
+		v->oldest = one;
+		v->oldest_on = s->map->nodes[node].name;
 	}
 }
 
@@ -93,7 +107,7 @@ count_behind(struct status *s, uint32_t node UNUSED, const json_t *o)
 static bool
 is_wanting(const struct shard_view *v)
 {
-	return v->primary == 0 || v->halted != NULL || v->stuck != NULL ||
+	return v->primary == 0 || v->halted != NULL || v->stuck != NULL || v->oldest != NULL ||
 	       v->answers < v->members || v->missing > 0;
 }
 
@@ -112,6 +126,18 @@ full_disk(const struct status *s, uint32_t node)
 		s->asks[node].err.code == 0 ? json_object_get(s->asks[node].json, "disk") : NULL;
 
 	return json_is_false(json_object_get(disk, "ok")) ? print_get(disk, "why", "") : NULL;
+}
+
+/* What allow_weak_log lets pass, as the first node says that knows; NULL: nothing. */
+static const char *
+weak_log(const struct status *s)
+{
+	const char *words = NULL;
+
+	for (uint32_t i = 0; i < s->map->nnodes && words == NULL; i++)
+		if (s->asks[i].err.code == 0)
+			words = print_get(json_object_get(s->asks[i].json, "log"), "weak", NULL);
+	return words;
 }
 
 static const char *
@@ -180,6 +206,20 @@ add_nodes(struct buf *out, const struct status *s)
 	print_table_end(out, &t);
 }
 
+/* What is being resolved. */
+static void
+explain_open(struct buf *out, const struct shard_view *v)
+{
+	const json_t *o = v->oldest;
+
+	if (v->unknown > 0)
+		buf_addf(out, " %u outcome%s unknown, the oldest:", v->unknown,
+			 v->unknown == 1 ? "" : "s");
+	buf_addf(out, " %s %s of request %s on %s for %" JSON_INTEGER_FORMAT " s: %s;",
+		 print_get(o, "type", "?"), print_get(o, "repo", "-"), print_get(o, "request", "-"),
+		 v->oldest_on, number(o, "for_ms") / 1000, print_get(o, "doing", "?"));
+}
+
 static void
 explain_shard(struct buf *out, const struct map *m, uint32_t shard, const struct shard_view *v)
 {
@@ -198,6 +238,8 @@ explain_shard(struct buf *out, const struct map *m, uint32_t shard, const struct
 		buf_addf(out, " halted on %s: %s;", v->halted_on, v->halted);
 	if (v->stuck != NULL)
 		buf_addf(out, " %s cannot write: %s;", v->stuck_on, v->stuck);
+	if (v->oldest != NULL)
+		explain_open(out, v);
 	out->p[out->len - 1] = '\n'; /* in the place of the last ';' */
 }
 
@@ -245,6 +287,9 @@ print_status(const struct status *s, struct err *err)
 	buf_addf(&out, ", %u of %u shards are whole\n\n", s->map->nshards - wanting,
 		 s->map->nshards);
 	add_nodes(&out, s);
+	if (weak_log(s) != NULL)
+		buf_addf(&out, "\nweak log (allowed by allow_weak_log): %.*s\n",
+			 (int)COMMITLOG_WEAK, weak_log(s));
 	add_full_disks(&out, s);
 	if (wanting > 0)
 		buf_add_byte(&out, '\n');
@@ -279,12 +324,12 @@ describe_shard(const struct status *s, uint32_t i)
 	const struct shard_view *v = &s->shards[i];
 	const struct map_node *primary = map_node(s->map, v->primary);
 
-	return json_pack("{s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s?, s:s?, s:s?}", "shard",
+	return json_pack("{s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:s?, s:s?, s:s?}", "shard",
 			 (json_int_t)i, "epoch", v->epoch, "position", v->position, "members",
 			 (int)v->members, "answers", (int)v->answers, "behind", (int)v->behind,
-			 "missing_packs", (int)v->missing, "primary",
-			 primary != NULL ? primary->name : NULL, "halted", v->halted, "stuck",
-			 v->stuck);
+			 "missing_packs", (int)v->missing, "outcomes_unknown", (int)v->unknown,
+			 "primary", primary != NULL ? primary->name : NULL, "halted", v->halted,
+			 "stuck", v->stuck);
 }
 
 static int
@@ -298,11 +343,12 @@ print_status_json(const struct status *s, struct err *err)
 		json_array_append_new(nodes, describe_node(s, i));
 	for (uint32_t i = 0; i < s->map->nshards; i++)
 		json_array_append_new(shards, describe_shard(s, i));
-	return print_json(json_pack("{s:s, s:I, s:s, s:b, s:i, s:i, s:o, s:o}", "cluster",
+	return print_json(json_pack("{s:s, s:I, s:s, s:b, s:i, s:i, s:s?, s:o, s:o}", "cluster",
 				    s->map->cluster, "map_version", (json_int_t)s->map->version,
 				    "verdict", word, "partial", s->silent > 0,
 				    "shards_without_primary", (int)read_only, "shards_degraded",
-				    (int)wanting, "nodes", nodes, "shards", shards),
+				    (int)wanting, "weak_log", weak_log(s), "nodes", nodes, "shards",
+				    shards),
 			  err);
 }
 

@@ -405,13 +405,14 @@ UNUSED static int
 append_create(struct node *n, struct told *t, struct err *err)
 {
 	struct record r = { .type = RECORD_CREATE };
+	struct shard_asker asker = { .done = on_told, .arg = t, .repo = "o/r", .request = "aaaa" };
 
 	memset(t, 0, sizeof(*t));
 	rnd_bytes(r.create.id, 16);
 	r.create.oid_len = 20;
 	r.create.path = "o/r";
 	r.create.head = "refs/heads/main";
-	return shard_append(n->shard, &r, on_told, t, err);
+	return shard_append(n->shard, &r, &asker, err);
 }
 
 UNUSED static bool

@@ -280,6 +280,7 @@ test_stop(void **state)
 	struct node *n = begin_primary(*state, NULL);
 	struct again a = { .node = n };
 	struct record r = { .type = RECORD_DELETE };
+	struct shard_asker asker = { .done = on_again, .arg = &a };
 	struct told read;
 	uint64_t next;
 
@@ -288,7 +289,7 @@ test_stop(void **state)
 	wait_read(*state, n);
 	run_msec(n->loop, 20);
 	n->holds = true;
-	assert_int_equal(shard_append(n->shard, &r, on_again, &a, NULL), 0);
+	assert_int_equal(shard_append(n->shard, &r, &asker, NULL), 0);
 	run_msec(n->loop, 100);
 	next = log_next(*state);
 	shards_stop(n->shards);

@@ -179,6 +179,8 @@ long_queue(void **state UNUSED)
 		assert_int_equal(t.text[0], 'c');
 	}
 	assert_int_equal(fate_open(&l), 20);
+	assert_int_equal(fate_at(&l, 0)->seq, 9981);
+	assert_int_equal(fate_at(&l, 19)->seq, 10000);
 	assert_true(l.cap < 200);
 	for (uint64_t seq = 10001; l.n < FATE_MAX; seq++) {
 		r.seq = seq;

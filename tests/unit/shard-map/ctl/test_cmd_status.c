@@ -121,6 +121,37 @@ test_full(void **state)
 	ctl_run_end(&r);
 }
 
+/* What is being resolved, the oldest of a shard; and a log that is weak. */
+static void
+test_open(void **state)
+{
+	struct stub_answer one[] = {
+		{ "GET", 200,
+		  "{\"log\":{\"ok\":true,\"weak\":\"one disk\"},\"shards\":["
+		  "{\"shard\":0,\"role\":\"primary\",\"epoch\":3,\"primary\":1,"
+		  "\"outcomes_unknown\":2,\"open\":["
+		  "{\"type\":\"create\",\"repo\":\"a/young\",\"request\":\"1\",\"for_ms\":1500,"
+		  "\"doing\":\"x\"},{\"type\":\"update\",\"repo\":\"a/old\",\"request\":\"2\","
+		  "\"for_ms\":12345,\"doing\":\"waiting for a barrier\"}]}]}",
+		  0 },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct stub_answer two[] = { { "GET", 200, HEAD SHARD(0, "follower", 3, 1, 9) "]}", 0 },
+				     { NULL, 0, NULL, 0 } };
+	struct ctl_run r = { 0 };
+
+	(void)state;
+	ctl_run_start(&r, one, two);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+	check_has(&r, "shard 0: 2 outcomes unknown, the oldest: update a/old of request 2 on node1 "
+		      "for 12 s: waiting for a barrier\n");
+	check_has(&r, "\nweak log (allowed by allow_weak_log): one disk\n");
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, true), 0);
+	check_has(&r, "\"outcomes_unknown\": 2");
+	check_has(&r, "\"weak_log\": \"one disk\"");
+	ctl_run_end(&r);
+}
+
 static void
 test_nonsense(void **state)
 {
@@ -129,6 +160,8 @@ test_nonsense(void **state)
 		"[]",
 		"5",
 		"{\"shards\":5}",
+		"{\"log\":{\"weak\":7},\"shards\":[{\"shard\":0,\"outcomes_unknown\":\"x\","
+		"\"open\":[5,{},[]]},{\"shard\":1,\"open\":{}}]}",
 		"{\"shards\":[1,null,[],\"x\",{}]}",
 		"{\"shards\":[{\"shard\":-1},{\"shard\":99},{\"shard\":\"0\",\"epoch\":[]}]}",
 		"{\"state\":7,\"log\":[],\"map_version\":\"x\",\"shards\":[{\"shard\":0,"
@@ -155,7 +188,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_healthy),  cmocka_unit_test(test_silent_node),
 		cmocka_unit_test(test_epochs),   cmocka_unit_test(test_full),
-		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_nonsense), cmocka_unit_test(test_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
