@@ -16,7 +16,7 @@ check-build:
 E2E ?= tests/e2e
 e2e:
 	@$(MAKE) --no-print-directory $(JOBS) B=release all
-	@$(MAKE) --no-print-directory $(JOBS) B=debug all
+	@$(MAKE) --no-print-directory $(JOBS) B=debug all build/debug/tests/dump/dump_log
 	@/usr/bin/python3 -B -m pytest -c tests/e2e/pytest.ini --rootdir tests/e2e -q $(E2E)
 
 .PHONY: check-build

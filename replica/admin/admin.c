@@ -16,6 +16,7 @@
 #include "replica/serve/stage_hold.h"
 #include "replica/serve/status_feed.h"
 #include "replica/shard/shard_open.h"
+#include "shard-map/commitlog/commitlog_fault.h"
 
 #define MAX_TEXT (16u << 20)
 #define MAX_OPEN 20u /* appends that /status describes, of one shard */
@@ -100,6 +101,9 @@ get_metrics(struct admin *a, struct http_xchg *x)
 	add_gauge(&b, "gitshard_refs_bytes", "memory of refs", n.refs_bytes);
 	add_gauge(&b, "gitshard_map_version", "version of the map",
 		  s->map != NULL ? s->map->version : 0);
+#ifdef GITSHARD_TEST
+	commitlog_fault_metrics(a->log, &b);
+#endif
 	http_xchg_reply(x, 200, NULL, "text/plain; version=0.0.4", buf_slice(&b));
 	buf_release(&b);
 }

@@ -1,10 +1,12 @@
 #include "shard-map/commitlog/commitlog_fault.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "gitproto/base/buf.h"
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
 #include "gitproto/base/mem.h"
@@ -30,8 +32,9 @@ struct event {
 	uint64_t due; /* clock_boot_ns */
 	struct fault *fault;
 	enum fate fate;
-	uint64_t later; /* ns: when the part of its fate comes that takes TIME */
-	bool answer;    /* tell fn what stands in outcome, offset, err; else append */
+	enum fate cause; /* why it is appended though its writer was told: LATE, TWICE; else WELL */
+	uint64_t later;  /* ns: when the part of its fate comes that takes TIME */
+	bool answer;     /* tell fn what stands in outcome, offset, err; else append */
 	enum commitlog_outcome outcome;
 	uint64_t offset;
 	struct err err;
@@ -64,7 +67,8 @@ struct fault {
 		LIST_HEAD(, sub) subs;
 		uint64_t random;
 		uint64_t frozen_until;
-		bool closing; /* no more waiting */
+		uint64_t met[NFATES]; /* faults that took place */
+		bool closing;         /* no more waiting */
 	} shared;
 };
 
@@ -72,6 +76,14 @@ static struct fault *
 fault_of(struct commitlog *log)
 {
 	return CONTAINER_OF(log, struct fault, base);
+}
+
+static void
+count(struct fault *f, enum fate fate)
+{
+	pthread_mutex_lock(&f->shared.lock);
+	f->shared.met[fate]++;
+	pthread_mutex_unlock(&f->shared.lock);
 }
 
 /* splitmix64 */
@@ -144,6 +156,8 @@ wait_thaw(struct fault *f)
 static void
 tell(struct event *e)
 {
+	if (e->fate == REFUSE || e->fate == LOST || e->fate == DELAY || e->fate == FREEZE)
+		count(e->fault, e->fate);
 	if (e->fn != NULL)
 		e->fn(e->outcome, e->offset, e->outcome == COMMITLOG_AT ? NULL : &e->err, e->arg);
 	free(e);
@@ -167,6 +181,7 @@ new_event(struct fault *f, enum fate fate, uint32_t stream, struct slice bytes)
 
 	e->fault = f;
 	e->fate = fate;
+	e->cause = WELL;
 	e->stream = stream;
 	e->len = bytes.len;
 	if (bytes.len > 0)
@@ -180,6 +195,7 @@ schedule_again(struct fault *f, const struct event *e)
 {
 	struct event *again = new_event(f, WELL, e->stream, slice_of(e->bytes, e->len));
 
+	again->cause = e->fate;
 	schedule(f, again, clock_boot_ns() + e->later);
 }
 
@@ -193,10 +209,14 @@ on_below(enum commitlog_outcome outcome, uint64_t offset, const struct err *err,
 	e->answer = true;
 	e->outcome = outcome;
 	e->offset = offset;
-	if (outcome != COMMITLOG_AT)
+	if (outcome == COMMITLOG_AT && e->cause != WELL)
+		count(f, e->cause);
+	if (outcome != COMMITLOG_AT) {
 		e->err = *err;
-	else if (e->fate == LOSTACK)
+	} else if (e->fate == LOSTACK) {
 		set_outcome(e, COMMITLOG_UNKNOWN);
+		count(f, LOSTACK);
+	}
 	pthread_mutex_lock(&f->shared.lock);
 	wait = !f->shared.closing && (e->fate == DELAY || is_frozen(f));
 	if (wait)
@@ -461,6 +481,25 @@ static bool
 weak(struct commitlog *log, char *out, size_t size)
 {
 	return commitlog_weak(fault_of(log)->below, out, size);
+}
+
+void
+commitlog_fault_metrics(struct commitlog *log, struct buf *out)
+{
+	static const char name[] = "gitshard_log_faults_total";
+	struct fault *f;
+	uint64_t met[NFATES];
+
+	if (log->backend != &commitlog_fault_backend)
+		return;
+	f = fault_of(log);
+	pthread_mutex_lock(&f->shared.lock);
+	memcpy(met, f->shared.met, sizeof(met));
+	pthread_mutex_unlock(&f->shared.lock);
+	buf_addf(out, "# HELP %s faults of the log's test harness that took place\n", name);
+	buf_addf(out, "# TYPE %s counter\n", name);
+	for (unsigned i = 0; i < NFATES; i++)
+		buf_addf(out, "%s{kind=\"%s\"} %" PRIu64 "\n", name, names[i], met[i]);
 }
 
 static int

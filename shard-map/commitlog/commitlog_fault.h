@@ -15,7 +15,13 @@
 #ifndef SHARD_MAP_COMMITLOG_COMMITLOG_FAULT_H
 #define SHARD_MAP_COMMITLOG_COMMITLOG_FAULT_H
 
+struct buf;
+struct commitlog;
 struct commitlog_backend;
 extern const struct commitlog_backend commitlog_fault_backend;
+
+/* gitshard_log_faults_total{kind="late"} and so on, as Prometheus text: how many of each kind took
+ * place; a late or second record counts when it is in the log.  Nothing for another log. */
+void commitlog_fault_metrics(struct commitlog *, struct buf *out);
 
 #endif

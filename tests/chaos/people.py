@@ -33,7 +33,7 @@ class Person:
         pass
 
     def url(self, repo=None):
-        return self.w.cluster.url(repo or self.repo, self.rng.choice((1, 2)))
+        return self.w.cluster.url(repo or self.repo, self.rng.choice(range(1, len(self.w.cluster.routers) + 1)))
 
     def net(self, *args, vanish=None, program=("git",)):
         """git over the network: (rc, out, err).  vanish: killed after so many seconds."""

@@ -27,7 +27,8 @@ SICK = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|
 
 class Cluster:
     def __init__(self, dir_, nodes=3, routers=1, build=None, shards=None, sets=(),
-                 prepare=None):
+                 prepare=None, brokers=None, called=None):
+        """brokers: the URL of another cluster's, shared; called: our name there."""
         self.dir = pathlib.Path(dir_)
         self.nodes = [f"node{i}" for i in range(1, nodes + 1)]
         self.routers = [f"router{i}" for i in range(1, routers + 1)]
@@ -38,9 +39,13 @@ class Cluster:
                 "--build", self.build]
         sets = list(sets(self.dir) if callable(sets) else sets)
         self.log = "file" if any(s.startswith("log=") and "{log}" not in s for s in sets) else LOG
-        if self.log == "kafka":
+        if brokers:
+            args += ["--log", brokers]
+        elif self.log == "kafka":
             args += ["--log", self.log, "--brokers", BROKERS]
             args += ["--kafka-version", KAFKA_VERSION] if KAFKA_VERSION else []
+        if called:
+            args += ["--name", called]
         if shards:
             args += ["--shards", str(shards)]
         for s in sets:
@@ -66,6 +71,10 @@ class Cluster:
         if check and p.returncode != 0:
             raise AssertionError(f"tests/cluster {' '.join(args)}: {p.returncode}\n{p.stdout}{p.stderr}")
         return p
+
+    def set(self, *sets):
+        """Starts what does not run, with these settings changed for all that start from now on."""
+        return self.raw("up", str(self.dir), *[a for s in sets for a in ("--set", s)])
 
     def do(self, what, name, *more):
         return self.raw(what, str(self.dir), name, *more)

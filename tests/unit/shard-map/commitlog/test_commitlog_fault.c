@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -92,6 +93,53 @@ test_each_fault(void **state UNUSED)
 	commitlog_close(&plain);
 }
 
+static bool
+has_metric(struct commitlog *log, const char *line)
+{
+	struct buf b = BUF_MAX(65536);
+	bool has;
+
+	commitlog_fault_metrics(log, &b);
+	has = strstr(buf_str(&b), line) != NULL;
+	buf_release(&b);
+	return has;
+}
+
+/* A fault counts when it took place: a late record or a second one when the log has it. */
+static void
+test_metrics(void **state UNUSED)
+{
+	static const struct {
+		const char *faults, *line;
+	} cases[] = {
+		{ "1", "_total{kind=\"lost\"} 0\n" },
+		{ "1,refuse=1000", "_total{kind=\"refuse\"} 1\n" },
+		{ "1,lost=1000", "_total{kind=\"lost\"} 1\n" },
+		{ "1,lostack=1000", "_total{kind=\"lostack\"} 1\n" },
+		{ "1,late=1000@1h", "_total{kind=\"late\"} 0\n" },
+		{ "1,late=1000@1ms", "_total{kind=\"late\"} 1\n" },
+		{ "1,twice=1000@1h", "_total{kind=\"twice\"} 0\n" },
+		{ "1,twice=1000@1ms", "_total{kind=\"twice\"} 1\n" },
+		{ "1,delay=1000@1ms", "_total{kind=\"delay\"} 1\n" },
+		{ "1,freeze=1000@1ms", "_total{kind=\"freeze\"} 1\n" },
+	};
+	struct commitlog *plain = log_test_open(place.url);
+
+	assert_false(has_metric(plain, "faults"));
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct commitlog *log = open_with(cases[i].faults);
+		uint64_t give_up = clock_boot_ns() + LOG_TEST_MSEC * CLOCK_MSEC;
+
+		(void)log_test_append(log, 1, "x");
+		while (!has_metric(log, cases[i].line) && clock_boot_ns() < give_up)
+			usleep(1000);
+		if (!has_metric(log, cases[i].line))
+			fail_msg("%s: no %s", cases[i].faults, cases[i].line);
+		commitlog_close(&log);
+	}
+	commitlog_close(&plain);
+}
+
 static void
 run_seed(const char *faults, char *fates, size_t n)
 {
@@ -175,9 +223,9 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),        cmocka_unit_test(test_each_fault),
-		cmocka_unit_test(test_seed_decides), cmocka_unit_test(test_freeze),
-		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_rules),   cmocka_unit_test(test_each_fault),
+		cmocka_unit_test(test_metrics), cmocka_unit_test(test_seed_decides),
+		cmocka_unit_test(test_freeze),  cmocka_unit_test(test_close),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
