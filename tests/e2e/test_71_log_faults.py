@@ -19,7 +19,7 @@ import traceback
 
 import pytest
 
-from conftest import end_cluster
+from conftest import GITSHARD_KEEP, end_cluster
 from harness import cluster as harness
 from harness import direct, gitrun, loglook
 from harness.wait import wait_for
@@ -35,7 +35,7 @@ SHARDS = 4
 # Of a thousand appends, barriers among them, and milliseconds at most; a seed has between half and twice
 # as many.
 KINDS = {"refuse": (30, 0), "lost": (50, 0), "lostack": (50, 0), "late": (60, 900), "twice": (60, 500),
-         "delay": (50, 700), "freeze": (10, 900)}
+         "delay": (50, 700), "freeze": (16, 800)}
 # A fate that the log leaves open for longer than that is an unknown outcome to the client; a node asks for
 # a barrier after a second.
 SETS = ["node.push_deadline=800ms", "node.projection_check=2s"]
@@ -385,6 +385,9 @@ def test_log_faults(make_cluster, brokers, tmp_path, seed):
           f"({ends['committed']} committed, {ends['dead']} dead), {counts['reads']}+{len(world.reads)} reads; "
           f"{dict(world.met)}; {doubles} doubled, {dict(verdicts)}; {now() - begin:.0f} s", flush=True)
     end_cluster(c)
+    if not GITSHARD_KEEP:
+        c.remove()
+        shutil.rmtree(tmp_path)
 
 
 def test_every_end_was_seen():
