@@ -56,7 +56,7 @@ class World:
         self.shardctl = shlex.split(cluster.env["SHARDCTL"])
         self.words_told = collections.Counter()
         self.pushing = True
-        self.killed = None
+        self.killed, self.all_met = None, False
         self.met = collections.Counter()
         self.reads = []  # (node, repository, offset, refs, when it had ended)
 
@@ -104,11 +104,19 @@ class World:
             self.history.fail(f"{what}: {traceback.format_exc()}")
 
     def push_on(self, p):
-        for _ in range(TURNS):
-            if self.over():
-                break
+        """So often, and until every kind of fault was met."""
+        end, turns = now() + 90, 0
+        while not self.over() and (turns < TURNS or not self.all_met and now() < end):
             p.turn()
             p.rest(self.rest)
+            turns += 1
+
+    def watch(self):
+        while not self.stopping() and not self.all_met:
+            texts = [self.cluster.http(n, "/metrics")[1] for n in self.cluster.nodes]
+            self.all_met = all(self.met[kind] or any(
+                re.search(f'faults_total{{kind="{kind}"}} [1-9]', t) for t in texts) for kind in KINDS)
+            time.sleep(0.2)
 
     def read_refs(self):
         """What one node says its refs are at which offset."""
@@ -125,17 +133,6 @@ class World:
         for kind in KINDS:
             self.met[kind] += int(self.cluster.metric(node, "gitshard_log_faults_total", kind=kind))
 
-    def push_until_met(self):
-        """Until every kind of fault took place."""
-        def all_met():
-            texts = [self.cluster.http(n, "/metrics")[1] for n in self.cluster.nodes]
-            return all(self.met[kind] or any(re.search(f'faults_total{{kind="{kind}"}} [1-9]', t) for t in texts)
-                       for kind in KINDS)
-        end = now() + 60
-        while now() < end and not self.over() and not all_met():
-            for p in self.writers:
-                p.turn()
-
     def kill_one(self):
         rng = random.Random(f"{self.seed} kill")
         at = rng.randint(20, 5 * TURNS)  # acknowledged pushes
@@ -150,12 +147,11 @@ class World:
                    for p in self.writers]
         readers = [threading.Thread(target=self.guarded, args=(p.name, p.live)) for p in self.readers]
         readers += [threading.Thread(target=self.guarded, args=(f.__name__, f))
-                    for f in (self.read_refs, self.kill_one)]
+                    for f in (self.read_refs, self.kill_one, self.watch)]
         for t in writers + readers:
             t.start()
         for t in writers:
             t.join()
-        self.guarded("every kind", self.push_until_met)
         self.pushing = False
         for t in readers:
             t.join()
