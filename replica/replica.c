@@ -28,6 +28,14 @@ log_ok(void *arg)
 }
 
 static bool
+log_away(void *arg)
+{
+	const struct replica *r = arg;
+
+	return r->log_away;
+}
+
+static bool
 is_draining(void *arg)
 {
 	const struct replica *r = arg;
@@ -168,12 +176,14 @@ static int
 start_parts(struct replica *r, struct err *err)
 {
 	const struct replica_conf *c = r->conf;
+	struct without_log without_log = replica_conf_without_log(c);
 	struct shards_opts so = { .loop = r->loop,
 				  .log = r->log,
 				  .start = r->start,
 				  .boot = r->boot,
 				  .lease_reads = c->lease_reads,
 				  .read_msec = c->read_deadline,
+				  .fresh_msec = without_log.bound_msec,
 				  .changed = on_shard_changed,
 				  .fatal = on_fatal,
 				  .arg = r };
@@ -197,6 +207,7 @@ start_parts(struct replica *r, struct err *err)
 	r->serve.peers = r->peers;
 	r->serve.caps = &r->caps;
 	r->serve.log_ok = log_ok;
+	r->serve.log_away = log_away;
 	r->serve.log_arg = r;
 	r->serve.data = r->dirs.data;
 	r->serve.log_url = c->log;
@@ -204,6 +215,7 @@ start_parts(struct replica *r, struct err *err)
 	r->serve.hooks = r->dirs.hooks;
 	r->serve.sock = r->dirs.sock;
 	r->serve.read_msec = c->read_deadline;
+	r->serve.without_log = without_log;
 	r->serve.push_msec = c->push_deadline;
 	r->serve.inline_max = c->inline_max;
 	r->serve.max_push = c->max_push;
@@ -240,6 +252,7 @@ start_listeners(struct replica *r, struct err *err)
 				   .ready = is_ready,
 				   .draining = is_draining,
 				   .log_trouble = log_trouble,
+				   .log_away = log_away,
 				   .arg = r };
 	return http_server_new(&r->admin_server, r->loop, &admin, err);
 }
@@ -296,6 +309,7 @@ replica_free(struct replica **rp)
 	http_server_free(&r->server);
 	http_server_free(&r->admin_server);
 	timer_free(&r->drain_timer);
+	timer_free(&r->log_timer);
 	map_follow_free(&r->follow);
 	if (r->shards != NULL)
 		shards_stop(r->shards);

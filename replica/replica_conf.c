@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "gitproto/base/check.h"
 #include "shard-map/commitlog/record.h"
 #include "shard-map/map.h"
 
@@ -27,6 +28,9 @@ static const struct conf_opt opts[] = {
 	     "a push to a repository that does not exist creates it"),
 	CONF(BOOL, C, lease_reads, "node.lease_reads", "yes",
 	     "no for machines whose clock stops unseen: every strict read takes a barrier"),
+	CONF(STR, C, reads_without_log, "node.reads_without_log", "refuse",
+	     "while the log is away: refuse reads, serve what was fresh at most a time ago "
+	     "(\"bounded(30s)\"), or serve any"),
 	CONF(BYTES, C, inline_max, "node.inline_max", "192K",
 	     "packs up to this size travel in the commit log, larger ones are staged", .min = 0,
 	     .max = RECORD_INLINE_MAX),
@@ -52,6 +56,7 @@ int
 replica_conf_check(const void *conf, struct err *err)
 {
 	const struct replica_conf *c = conf;
+	struct without_log without_log;
 
 	if (!map_name_ok(c->name))
 		return err_set(err, ERR_BAD, "node.name '%s' must be 1 to 63 of a-z, 0-9 and -",
@@ -61,5 +66,16 @@ replica_conf_check(const void *conf, struct err *err)
 			       c->cluster);
 	if (c->root[0] != '/' || (c->data != NULL && c->data[0] != '/'))
 		return err_set(err, ERR_BAD, "node.root and node.data must be absolute paths");
+	if (without_log_parse(&without_log, c->reads_without_log, err) != 0)
+		return err_prefix(err, "node.reads_without_log"), ERR_BAD;
 	return 0;
+}
+
+struct without_log
+replica_conf_without_log(const struct replica_conf *c)
+{
+	struct without_log w;
+
+	CHECK(without_log_parse(&w, c->reads_without_log, NULL) == 0);
+	return w;
 }

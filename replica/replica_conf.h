@@ -3,6 +3,7 @@
 #define REPLICA_REPLICA_CONF_H
 
 #include "gitproto/base/conf.h"
+#include "replica/serve/without_log.h"
 
 struct replica_conf {
 	char *cluster, *log, *log_level;
@@ -10,6 +11,7 @@ struct replica_conf {
 	char *kafka_options;
 	char *name, *listen, *admin, *root, *data, *hook;
 	bool auto_create, lease_reads;
+	char *reads_without_log;
 	uint64_t inline_max, max_push, min_free, refs_memory;
 	uint64_t push_deadline, read_deadline, projection_check, trash_grace; /* msec */
 	int64_t max_children, workers;
@@ -18,5 +20,6 @@ struct replica_conf {
 extern const struct conf_table replica_conf_table;
 /* What single rows cannot say: names, paths, limits that go together. */
 MUST_CHECK int replica_conf_check(const void *conf, struct err *);
+struct without_log replica_conf_without_log(const struct replica_conf *); /* after the check */
 
 #endif

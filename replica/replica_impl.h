@@ -42,7 +42,9 @@ struct replica {
 	struct timer *drain_timer;
 	struct place *places; /* owned, by shard number */
 	size_t n_places;
-	struct err log_trouble; /* code 0: none */
+	struct err log_trouble;  /* code 0: none */
+	struct timer *log_timer; /* owned: until trouble is called away */
+	bool log_away;
 	uint64_t start, boot, drain_until;
 	bool draining;
 	int exit_status;
@@ -50,6 +52,8 @@ struct replica {
 
 /* replica_apply.c: the apply engine's events, carried to the loop */
 MUST_CHECK int replica_apply_start(struct replica *, struct err *);
+/* replica_log.c: what a stream or a look says of the log; code 0: it is there */
+void replica_log_trouble(struct replica *, const struct err *why);
 /* replica_place.c: which shards are here, and following their streams */
 void replica_follow_map(struct replica *);
 void replica_place_start(struct replica *, uint32_t shard);

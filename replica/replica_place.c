@@ -59,10 +59,7 @@ loop_trouble(void *arg)
 	struct replica *r = t->replica;
 
 	if (t->err.code == ERR_UNAVAILABLE || t->err.code == ERR_OK) {
-		if (r->log_trouble.code != t->err.code)
-			log_warn("-", t->err.code == ERR_OK ? "log-back" : "log-away", "why=%s",
-				 log_value(err_text(&t->err), strlen(err_text(&t->err))));
-		r->log_trouble = t->err;
+		replica_log_trouble(r, &t->err);
 	} else {
 		log_error("-", "log-broken", "shard=%" PRIu32 " why=%s", t->shard,
 			  log_value(err_text(&t->err), strlen(err_text(&t->err))));
@@ -123,7 +120,7 @@ on_look(void *arg)
 	if (l->err.code != 0 && l->err.code != ERR_CORRUPT) {
 		log_warn("-", "log-look", "shard=%" PRIu32 " why=%s", l->shard,
 			 log_value(err_text(&l->err), strlen(err_text(&l->err))));
-		r->log_trouble = l->err;
+		replica_log_trouble(r, &l->err);
 		l->again = timer_new(r->loop, on_again, l);
 		timer_set(l->again, AGAIN_MSEC);
 		return;
@@ -139,7 +136,7 @@ on_look(void *arg)
 		free(l);
 		return;
 	}
-	r->log_trouble.code = 0;
+	replica_log_trouble(r, &(struct err){ 0 });
 	p->state = PLACE_FOLLOWING;
 	p->start_end = l->end;
 	shard_set_missing(s, apply_shard_missing(r->apply, l->shard));

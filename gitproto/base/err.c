@@ -28,6 +28,7 @@ static const struct {
 	[-ERR_UNSUPPORTED] = { "unsupported", 501, "not supported" },
 	[-ERR_NOMEM] = { "nomem", 503, "out of memory; try again" },
 	[-ERR_CLOSED] = { "closed", 502, "the connection was closed" },
+	[-ERR_LOG_AWAY] = { "log_away", 503, "the commit log is away; try again later" },
 };
 
 static int

@@ -26,7 +26,8 @@ enum err_code {
 	ERR_UNSUPPORTED = -15, /* a feature, type or encoding that is not spoken here */
 	ERR_NOMEM = -16,       /* a bounded, input-driven allocation failed */
 	ERR_CLOSED = -17,      /* the other end went away */
-	ERR_NCODES = 18
+	ERR_LOG_AWAY = -18,    /* no commit log: nobody can do it now, a retry at once is no use */
+	ERR_NCODES = 19
 };
 
 struct err {

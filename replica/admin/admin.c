@@ -173,13 +173,13 @@ get_status(struct admin *a, struct http_xchg *x)
 	hex_encode(hex, s->incarnation, 16);
 	for (size_t i = 0; i < shards_count(s->shards); i++)
 		json_array_append_new(shards, describe_shard(s, shards_at(s->shards, i)));
-	j = json_pack("{s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:I, s:{s:s, s:b, s:s}, s:I, s:o}",
+	j = json_pack("{s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:I, s:{s:s, s:b, s:b, s:s}, s:I, s:o}",
 		      "node", a->node, "number", (json_int_t)s->self, "cluster", a->cluster,
 		      "incarnation", hex, "start", (json_int_t)a->start, "version", VERSION_TEXT,
 		      "state", state, "map_version",
 		      (json_int_t)(s->map != NULL ? s->map->version : 0), "log", "kind",
-		      commitlog_kind(a->log), "ok", trouble == NULL, "why",
-		      trouble != NULL ? err_text(trouble) : "", "repos", (json_int_t)repos,
+		      commitlog_kind(a->log), "ok", trouble == NULL, "away", a->log_away(a->arg),
+		      "why", trouble != NULL ? err_text(trouble) : "", "repos", (json_int_t)repos,
 		      "shards", shards);
 	json_object_set_new(j, "outcomes_unknown", json_integer(outcomes_unknown(s)));
 	if (commitlog_weak(a->log, weak, sizeof(weak)))

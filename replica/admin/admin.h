@@ -14,6 +14,7 @@ struct admin {
 	bool (*ready)(struct buf *why, void *arg); /* false: why gets a line per reason */
 	bool (*draining)(void *arg);
 	const struct err *(*log_trouble)(void *arg); /* NULL: none */
+	bool (*log_away)(void *arg);                 /* trouble that has lasted */
 	void *arg;
 };
 /* Handler of the listener; arg is the struct admin. */

@@ -118,6 +118,31 @@ seen_before(const struct fetch *f)
 	return offset;
 }
 
+static enum fetch_step
+refuse_without_log(struct fetch *f)
+{
+	if (f->path.service == SERVICE_RECEIVE_PACK)
+		without_log_refuse_write(&f->err);
+	else
+		without_log_refuse_read(&f->err);
+	return fetch_refuse(f);
+}
+
+/* No proof, because the log is away: what was read before, if the site would rather have that.  Who
+ * has seen more elsewhere does not get less here. */
+static enum fetch_step
+without_proof(struct fetch *f)
+{
+	f->offset = shard_position(f->shard);
+	if (f->path.service == SERVICE_RECEIVE_PACK || seen_before(f) > f->offset ||
+	    !without_log_serves(&f->serve->without_log, shard_fresh_ns(f->shard), clock_boot_ns(),
+				f->age))
+		return refuse_without_log(f);
+	f->without_log = true;
+	f->step = st_applied;
+	return FETCH_NEXT;
+}
+
 static void
 on_proof(int rc, uint64_t offset, void *arg)
 {
@@ -133,6 +158,9 @@ on_proof(int rc, uint64_t offset, void *arg)
 		/* Deposed between the check and here: the other ways are open. */
 		f->waits++;
 		strict_read(f->serve->reads, f->shard, on_proof, f);
+	} else if (f->serve->log_away(f->serve->log_arg)) {
+		if (without_proof(f) == FETCH_NEXT)
+			run(f);
 	} else {
 		refuse_late(f);
 	}
@@ -156,6 +184,9 @@ st_where(struct fetch *f)
 			shard_index(f->shard), err_text(shard_halted(f->shard)));
 		return fetch_refuse(f);
 	}
+	/* What comes to push is told before it sends anything. */
+	if (f->path.service == SERVICE_RECEIVE_PACK && f->serve->log_away(f->serve->log_arg))
+		return refuse_without_log(f);
 	f->step = st_prove;
 	return FETCH_NEXT;
 }
@@ -298,6 +329,8 @@ fetch_answer_head(const struct fetch *f)
 	http_head_addf(head, "cache-control", "no-cache, max-age=0, must-revalidate");
 	http_head_addf(head, "gitshard-offset", "%" PRIu32 ":%" PRIu64, shard_index(f->shard),
 		       f->offset);
+	if (f->without_log)
+		http_head_addf(head, "gitshard-without-log", "%s", f->age);
 	return head;
 }
 

@@ -1,7 +1,7 @@
 /* replica/serve/push.c - THE LIFE OF A PUSH on its primary: from the request's head to git
  * receive-pack and its answer.
  *
- *	st_where	is this node the primary of the repository's shard, and has it room
+ *	st_where	is this node the primary of the repository's shard, has it a log and room
  *	st_caught_up	all that was read of the log is applied
  *	st_repo		the repository; made now when auto_create says so
  *	st_loaded	its refs are in memory
@@ -168,6 +168,10 @@ st_where(struct push *p)
 	if (!shard_is_primary(p->shard)) {
 		err_set(&p->err, ERR_WRONG_NODE, "this node is not the primary of shard %" PRIu32,
 			shard_index(p->shard));
+		return refuse(p);
+	}
+	if (p->serve->log_away(p->serve->log_arg)) {
+		without_log_refuse_write(&p->err);
 		return refuse(p);
 	}
 	if (shard_stuck(p->shard) != NULL) {

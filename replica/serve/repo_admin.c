@@ -290,6 +290,11 @@ route(struct ask *a)
 		forward(a);
 		return;
 	}
+	if (a->serve->log_away(a->serve->log_arg)) {
+		without_log_refuse_write(&err);
+		fail(a, &err);
+		return;
+	}
 	a->waits++;
 	shard_wait(a->shard, NULL, shard_position(a->shard), deadline, on_applied, a);
 }

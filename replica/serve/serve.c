@@ -88,6 +88,8 @@ serve_refuse(struct serve *s, struct http_xchg *x, struct shard *shard, const st
 	http_head_addf(h, "gitshard-map", "%" PRIu64, s->map != NULL ? s->map->version : 0);
 	if (status == 503 || status == 507)
 		http_head_addf(h, "retry-after", "1");
+	if (err->code == ERR_LOG_AWAY)
+		http_head_addf(h, "gitshard-reason", "log-away");
 	log_info(serve_request_id(x), "refuse", "target=%s status=%d why=%s",
 		 log_value(http_xchg_request(x)->target, strlen(http_xchg_request(x)->target)),
 		 status, log_value(err_text(err), strlen(err_text(err))));

@@ -12,6 +12,7 @@
 #include "replica/repo/repo.h"
 #include "replica/serve/capline.h"
 #include "replica/serve/peers.h"
+#include "replica/serve/without_log.h"
 #include "replica/shard/shard.h"
 #include "shard-map/directory.h"
 #include "shard-map/map.h"
@@ -36,7 +37,8 @@ struct serve {
 	uint32_t self; /* number of this node, 0: not in the map */
 	uint8_t cluster[16];
 	uint8_t incarnation[16];
-	bool (*log_ok)(void *arg); /* can the log be written, as far as we know? */
+	bool (*log_ok)(void *arg);   /* can the log be written, as far as we know? */
+	bool (*log_away)(void *arg); /* it cannot, and that has lasted: refuse at once */
 	void *log_arg;
 
 	/* rooms of their own, made by serve_new */
@@ -50,9 +52,10 @@ struct serve {
 	const char *data, *home, *hooks, *sock; /* paths */
 	const char *log_url;
 	uint64_t read_msec, push_msec; /* deadlines */
-	uint64_t inline_max;           /* bytes of a record with inline packs */
-	uint64_t max_push;             /* bytes of one pack, 0: no limit */
-	uint64_t min_free;             /* bytes that must be free on the disk for a push */
+	struct without_log without_log;
+	uint64_t inline_max; /* bytes of a record with inline packs */
+	uint64_t max_push;   /* bytes of one pack, 0: no limit */
+	uint64_t min_free;   /* bytes that must be free on the disk for a push */
 	unsigned max_children;
 	bool auto_create;
 };

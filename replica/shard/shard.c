@@ -212,8 +212,8 @@ shard_try_claim(struct shard *s)
 	struct record r = { .type = RECORD_CLAIM };
 	struct err err;
 
-	if (s->claiming || s->halted || !s->state.genesis || s->state.next < s->log_end ||
-	    !has_reason_to_claim(s))
+	if (s->claiming || s->halted || s->all->log_away || !s->state.genesis ||
+	    s->state.next < s->log_end || !has_reason_to_claim(s))
 		return;
 	known.whole = s->missing == 0 && s->applied >= s->state.next;
 	if (lease_may_claim(&s->lease, &s->state, &known, clock_boot_ns(), &r.claim.base, NULL,
@@ -350,6 +350,14 @@ shards_on_read(struct shards *all, uint32_t index)
 		shard_read_look(s);
 }
 
+void
+shards_set_log_away(struct shards *all, bool away)
+{
+	all->log_away = away;
+	for (size_t i = 0; away && i < all->n; i++)
+		shard_read_fail_proofs(all->list[i]);
+}
+
 /* The callbacks of shards before this one, and of its own reads, take time: each look has a sample
  * of its own. */
 static void
@@ -361,8 +369,10 @@ tick_shard(struct shard *s)
 	oldest = fate_oldest_ns(&s->fates);
 	now = clock_boot_ns();
 	if (lease_is_primary(&s->lease) && !lease_is_yielding(&s->lease) && !s->halted &&
-	    oldest != 0 && now - oldest > RESOLVE_NS && now - s->barrier_ns > RESOLVE_NS)
+	    !s->all->log_away && oldest != 0 && now - oldest > RESOLVE_NS &&
+	    now - s->barrier_ns > RESOLVE_NS)
 		append_barrier(s);
+	shard_read_keep_fresh(s);
 	shard_try_claim(s);
 }
 
@@ -395,6 +405,10 @@ shard_append(struct shard *s, struct record *r, const struct shard_asker *asker,
 			       "the storage node cannot write: %s; nothing was changed, push again "
 			       "when its operator has mended it",
 			       err_text(&s->stuck_why));
+	if (s->all->log_away)
+		return err_set(err, ERR_LOG_AWAY,
+			       "the commit log is away; nothing was changed, push again when it is "
+			       "back");
 	if (lease_is_yielding(&s->lease))
 		return err_set(err, ERR_UNAVAILABLE,
 			       "shard %" PRIu32 " is being handed over; push again", s->index);

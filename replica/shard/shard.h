@@ -35,6 +35,9 @@ struct shards_opts {
 	uint64_t boot;
 	bool lease_reads;   /* R6; no: every strict read takes a barrier */
 	uint64_t read_msec; /* a strict read without proof by then is ERR_UNAVAILABLE */
+	/* shard_fresh_ns is kept within this by free barriers, a small record each third of it; 0: as
+	 * reads and writes have it */
+	uint64_t fresh_msec;
 	/* The position, role or epoch of a shard changed (told at the end of the tick). */
 	void (*changed)(struct shard *, void *arg);
 	/* This disk is an old copy (R13), or something as bad: stop. */
@@ -64,6 +67,9 @@ void shards_on_halt(struct shards *, uint32_t shard, const struct err *); /* NUL
 void shards_on_stuck(struct shards *, uint32_t shard, const struct err *);
 void shards_on_read(struct shards *, uint32_t shard);  /* after the notes of a batch */
 void shards_on_whole(struct shards *, uint32_t shard); /* a missing pack came */
+/* The log cannot be reached: proofs that it would have to give are refused at once, nothing is
+ * appended. */
+void shards_set_log_away(struct shards *, bool away);
 /* The map wishes this node first of the shard (it may claim at creation); the log's end as it was
  * when asked, so that useless claims are not made; packs still missing. */
 void shard_set_preferred(struct shard *, bool preferred);
@@ -81,8 +87,11 @@ uint32_t shard_primary(const struct shard *);          /* holder's node; 0: nobo
 const struct err *shard_halted(const struct shard *);  /* NULL: runs */
 const struct err *shard_stuck(const struct shard *);   /* NULL: its disk can be written */
 uint64_t shard_lease_left_ns(const struct shard *);    /* 0: none */
-unsigned shard_unresolved(const struct shard *);       /* appends whose fate is open */
-unsigned shard_missing(const struct shard *);          /* packs not here yet */
+/* When (clock_boot_ns) this node is known to have had, read, all that was acknowledged by then; 0:
+ * never. */
+uint64_t shard_fresh_ns(const struct shard *);
+unsigned shard_unresolved(const struct shard *); /* appends whose fate is open */
+unsigned shard_missing(const struct shard *);    /* packs not here yet */
 
 /* Appends a reign record (update, create, ...) of this primary.  The record's head is filled here,
  * seq given and the append asked for in one step.  done comes once, unless the call itself fails: */
@@ -97,8 +106,8 @@ struct shard_asker {
 	void *arg;
 	const char *repo, *request; /* for people, copied: path, id of the request; may be NULL */
 };
-/* ERR_WRONG_NODE when not primary, ERR_TOO_BIG for the record, ERR_UNAVAILABLE when halted; stuck:
- * ERR_FULL or ERR_UNAVAILABLE. */
+/* ERR_WRONG_NODE when not primary, ERR_TOO_BIG for the record, ERR_UNAVAILABLE when halted,
+ * ERR_LOG_AWAY; stuck: ERR_FULL or ERR_UNAVAILABLE. */
 MUST_CHECK int shard_append(struct shard *, struct record *, const struct shard_asker *,
 			    struct err *);
 
@@ -107,7 +116,8 @@ MUST_CHECK int shard_append(struct shard *, struct record *, const struct shard_
  * call returns. */
 typedef void shard_read_fn(int rc, uint64_t offset, void *arg);
 void shard_read_primary(struct shard *, shard_read_fn *, void *arg); /* ERR_WRONG_NODE if not */
-void shard_read_barrier(struct shard *, shard_read_fn *, void *arg); /* ERR_UNAVAILABLE: halted */
+/* ERR_UNAVAILABLE: halted, or the log is away */
+void shard_read_barrier(struct shard *, shard_read_fn *, void *arg);
 
 /* done(0) once all records below target that change a repository (repo; NULL: any) are applied, and
  * repo misses no pack.  ERR_UNAVAILABLE when such a record is read and cannot be applied, the disk

@@ -65,7 +65,9 @@ struct shard {
 	struct read_waits lease_waits;                /* for evidence */
 	struct read_waits barrier_sent, barrier_next; /* for the free barrier; for the one after */
 	uint8_t barrier_txn[16];
-	uint64_t barrier_sent_ns; /* 0: none under way */
+	uint64_t barrier_sent_ns;  /* 0: none under way */
+	uint64_t barrier_first_ns; /* when that one was first asked for */
+	uint64_t fresh_ns;         /* when the last one that was read back was; 0: none */
 	TAILQ_HEAD(, apply_wait) applies;
 	TAILQ_HEAD(, append) committing;
 	LIST_ENTRY(shard) next;
@@ -82,6 +84,7 @@ struct shards {
 	struct timer *tick;
 	struct loop_task changes; /* tells what changed at the end of the tick */
 	bool stopped;
+	bool log_away;
 };
 
 /* append.c: fills the head, encodes, asks; tag goes to the fate list for reign records. */
@@ -97,6 +100,8 @@ void shard_read_on_evidence(struct shard *); /* a record was read: waiters look 
 void shard_read_on_free(struct shard *, uint64_t offset, const uint8_t txn[16]);
 void shard_read_tick(struct shard *, uint64_t now);
 void shard_read_fail_all(struct shard *);
+void shard_read_fail_proofs(struct shard *); /* those who wait for the log to say something */
+void shard_read_keep_fresh(struct shard *);
 void shard_read_look(struct shard *); /* those who wait for records to be applied */
 void shard_read_note(struct shard *, uint64_t offset, const struct record *); /* effective */
 void shard_read_release(struct shard *);

@@ -10,6 +10,8 @@ what_is_done(const struct shard *s, const struct fate_entry *e)
 		return "the shard is stopped on this node, so nothing of the log is read";
 	if (!lease_is_primary(&s->lease) || s->lease.epoch != e->epoch)
 		return "waiting for the log to be read on: the next record of a primary decides";
+	if (s->all->log_away)
+		return "waiting for the log, which is away; a barrier follows when it is back";
 	if (s->barrier_ns > e->asked_ns)
 		return "waiting for a barrier to be read back";
 	return "waiting for the log's answer; a barrier will be sent behind it";

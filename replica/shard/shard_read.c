@@ -73,6 +73,10 @@ shard_read_primary(struct shard *s, shard_read_fn *done, void *arg)
 		shard_read_barrier(s, done, arg);
 		return;
 	}
+	if (s->all->log_away) {
+		done(ERR_UNAVAILABLE, 0, arg);
+		return;
+	}
 	add(&s->lease_waits, done, arg);
 	want_evidence(s);
 }
@@ -107,13 +111,14 @@ send_barrier(struct shard *s)
 {
 	TAILQ_CONCAT(&s->barrier_sent, &s->barrier_next, next);
 	rnd_bytes(s->barrier_txn, sizeof(s->barrier_txn));
+	s->barrier_first_ns = clock_boot_ns();
 	ask_barrier(s);
 }
 
 void
 shard_read_barrier(struct shard *s, shard_read_fn *done, void *arg)
 {
-	if (s->halted) { /* nothing is read that could answer it */
+	if (s->halted || s->all->log_away) { /* nothing is read that could answer it */
 		done(ERR_UNAVAILABLE, 0, arg);
 		return;
 	}
@@ -130,6 +135,7 @@ shard_read_on_free(struct shard *s, uint64_t offset, const uint8_t txn[16])
 	if (s->barrier_sent_ns == 0 || memcmp(txn, s->barrier_txn, 16) != 0)
 		return;
 	s->barrier_sent_ns = 0;
+	s->fresh_ns = s->barrier_first_ns;
 	TAILQ_CONCAT(&mine, &s->barrier_sent, next);
 	if (!TAILQ_EMPTY(&s->barrier_next))
 		send_barrier(s);
@@ -344,11 +350,40 @@ shard_read_tick(struct shard *s, uint64_t now)
 	look_at_applies(s, now);
 }
 
+/* Own records read back, asked for at that time: what was acknowledged before stood before them. */
+uint64_t
+shard_fresh_ns(const struct shard *s)
+{
+	return lease_is_primary(&s->lease) ? MAX(s->fresh_ns, s->lease.evidence_ns) : s->fresh_ns;
+}
+
+static void
+on_fresh(int rc UNUSED, uint64_t offset UNUSED, void *arg UNUSED)
+{
+}
+
 void
-shard_read_fail_all(struct shard *s)
+shard_read_keep_fresh(struct shard *s)
+{
+	uint64_t third = s->all->opts.fresh_msec * CLOCK_MSEC / 3;
+
+	if (third == 0 || s->halted || s->all->log_away || s->barrier_sent_ns != 0 ||
+	    !s->state.genesis || clock_boot_ns() - shard_fresh_ns(s) < third)
+		return;
+	shard_read_barrier(s, on_fresh, NULL);
+}
+
+void
+shard_read_fail_proofs(struct shard *s)
 {
 	finish(&s->lease_waits, ERR_UNAVAILABLE, 0);
 	finish(&s->barrier_sent, ERR_UNAVAILABLE, 0);
 	finish(&s->barrier_next, ERR_UNAVAILABLE, 0);
+}
+
+void
+shard_read_fail_all(struct shard *s)
+{
+	shard_read_fail_proofs(s);
 	look_at_applies(s, UINT64_MAX);
 }

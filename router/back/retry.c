@@ -10,6 +10,7 @@ retry_word(enum retry_reason r)
 		[RETRY_SILENT] = "silent",
 		[RETRY_SLOW] = "slow",
 		[RETRY_NO_NODE] = "no_node",
+		[RETRY_LOG_AWAY] = "log_away",
 	};
 
 	return words[r];

@@ -16,6 +16,7 @@ enum retry_reason {
 	RETRY_SILENT,     /* the node's beats stopped before an answer */
 	RETRY_SLOW,       /* a read waited there long enough, and another node was free */
 	RETRY_NO_NODE,    /* nobody was there to be asked */
+	RETRY_LOG_AWAY,   /* the node has no commit log: for a read, another one may have */
 	RETRY_NREASONS
 };
 const char *retry_word(enum retry_reason); /* "wrong_node" */

@@ -77,6 +77,15 @@ attempt_refusal(struct attempt *a, struct err *out)
 }
 
 bool
+attempt_log_away(const struct attempt *a)
+{
+	const struct http_head *h = attempt_answer(a);
+	const char *reason = http_head_get(h, "gitshard-reason");
+
+	return h->status == 503 && reason != NULL && strcmp(reason, "log-away") == 0;
+}
+
+bool
 attempt_sent(const struct attempt *a)
 {
 	return http_call_sent(a->call);

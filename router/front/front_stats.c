@@ -23,13 +23,10 @@ static const char *const kind_sets[] = { "kind=\"advertise-fetch\"", "kind=\"adv
 					 "kind=\"fetch\"",           "kind=\"push\"",
 					 "kind=\"other\"",           NULL };
 /* In the order of enum retry_reason. */
-static const char *const retry_sets[] = { "reason=\"wrong_node\"",
-					  "reason=\"busy\"",
-					  "reason=\"lost\"",
-					  "reason=\"silent\"",
-					  "reason=\"slow\"",
-					  "reason=\"no_node\"",
-					  NULL };
+static const char *const retry_sets[] = { "reason=\"wrong_node\"", "reason=\"busy\"",
+					  "reason=\"lost\"",       "reason=\"silent\"",
+					  "reason=\"slow\"",       "reason=\"no_node\"",
+					  "reason=\"log_away\"",   NULL };
 static const char *const byte_sets[] = { "direction=\"in\"", "direction=\"out\"", NULL };
 
 static const struct stats_row rows[FRONT_STATS_NROWS] = {

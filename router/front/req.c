@@ -13,6 +13,7 @@
 #include "router/front/door.h"
 #include "router/front/forward.h"
 #include "router/front/reply.h"
+#include "router/front/words.h"
 #include "router/route/read_pick.h"
 
 /* What a step says: go on with r->step, or somebody will call req_run. */
@@ -40,6 +41,7 @@ struct req {
 	struct attempt attempt;
 	struct route_tried tried; /* in this round */
 	unsigned round;           /* of waiting */
+	unsigned log_away;        /* nodes that have no commit log, in this round */
 	struct err why;           /* the last attempt came to nothing */
 	struct timer *timer;      /* owned; of a wait, or of progress while a node is asked */
 	uint64_t moved;           /* bytes at the last look at the progress */
@@ -211,15 +213,9 @@ is_late(const struct req *r)
 static enum step
 give_up(struct req *r)
 {
-	char text[640];
+	char text[WORDS_MAX];
 
-	snprintf(text, sizeof(text),
-		 r->door.writes ? "the primary of this repository could not be reached in %" PRIu64
-				  " s (%s); nothing was changed, push again"
-				: "no replica of this repository could serve this in %" PRIu64
-				  " s (%s); try again",
-		 (r->env->retry_msec + 500) / 1000,
-		 r->why.text[0] != '\0' ? r->why.text : "nobody is there to be asked");
+	words_gave_up(text, r->door.writes, r->env->retry_msec, r->why.text);
 	return refuse(r, 503, text);
 }
 
@@ -290,7 +286,10 @@ st_wait(struct req *r)
 {
 	if (r->tried.n == 0)
 		stats_add(r->env->stats, FRONT_STATS_RETRIES, RETRY_NO_NODE, 1);
+	else if (r->log_away == r->tried.n)
+		return refuse(r, 503, words_log_away(false));
 	r->tried.n = 0;
+	r->log_away = 0;
 	r->round++;
 	set_timer(r, retry_wait_msec(r->round, rnd_u64()));
 	r->news.fn = on_news;
@@ -414,6 +413,19 @@ try_again(struct req *r, enum retry_reason why)
 	return STEP_NEXT;
 }
 
+/* Only the primary can take a push, and it has said that waiting is of no use.  A read goes on to
+ * the other nodes, once. */
+static enum step
+st_log_away(struct req *r)
+{
+	attempt_end(&r->attempt);
+	if (r->door.writes)
+		return refuse(r, 503, words_log_away(true));
+	r->log_away++;
+	err_set(&r->why, ERR_LOG_AWAY, "node %u has no commit log", r->acc.node);
+	return try_again(r, RETRY_LOG_AWAY);
+}
+
 static enum step
 st_judge(struct req *r)
 {
@@ -429,6 +441,8 @@ st_judge(struct req *r)
 		r->step = st_answer;
 		return STEP_NEXT;
 	}
+	if (attempt_log_away(&r->attempt))
+		return st_log_away(r);
 	attempt_refusal(&r->attempt, &r->why);
 	if (why == RETRY_WRONG_NODE && r->door.writes)
 		shards_told(route_shards(r->env->route), r->acc.shard, r->acc.node,
@@ -436,14 +450,6 @@ st_judge(struct req *r)
 			    (uint32_t)field_u64(h, "gitshard-primary"));
 	attempt_end(&r->attempt);
 	return try_again(r, why);
-}
-
-static const char *
-lost_words(const struct req *r)
-{
-	return r->door.writes ? "the node that took this push was lost before it answered; push "
-				"again: if the push was accepted, git says so"
-			      : "the node that served this was lost before it answered; try again";
 }
 
 /* No answer will come from this node. */
@@ -458,7 +464,7 @@ st_lost(struct req *r)
 	if (r->body == BODY_STREAMING) {
 		log_warn(r->acc.id, "lost", "repo=%s sent=%d why=%s", r->door.path.repo.path,
 			 attempt_sent(&r->attempt), log_value(r->why.text, strlen(r->why.text)));
-		return refuse(r, 503, lost_words(r));
+		return refuse(r, 503, words_lost(r->door.writes));
 	}
 	attempt_end(&r->attempt);
 	return try_again(r, silent ? RETRY_SILENT : RETRY_LOST);
@@ -529,7 +535,7 @@ answer_lost(struct req *r)
 
 	log_warn(r->acc.id, "lost", "repo=%s node=%u status=%d why=%s", r->door.path.repo.path,
 		 r->acc.node, r->acc.status, lost_why(r));
-	reply_add_in_band(&b, r->door.path.service, lost_words(r));
+	reply_add_in_band(&b, r->door.path.service, words_lost(r->door.writes));
 	stream_write(r->client, buf_slice(&b));
 	stream_end(r->client);
 	buf_release(&b);

@@ -2,13 +2,11 @@
 
 #include <inttypes.h>
 
-#include "gitproto/base/fsio.h"
 #include "gitproto/base/units.h"
 #include "shard-map/commitlog/map_follow.h"
 #include "shard-map/ctl/map_moves.h"
 #include "shard-map/ctl/map_wish.h"
 #include "shard-map/ctl/print.h"
-#include "shard-map/map_file.h"
 
 static int
 print_moves(const struct map *from, const struct map *to, bool planned, bool json, struct err *err)
@@ -33,29 +31,6 @@ print_moves(const struct map *from, const struct map *to, bool planned, bool jso
 	return rc;
 }
 
-/* A node's map.json, or what `map show -o json` printed: that has "schema" beside the map's own. */
-static int
-load_file(const struct map **out, const char *path, struct err *err)
-{
-	struct buf text = BUF_MAX(MAP_FILE_MAX);
-	int rc = fsio_read(&text, path, MAP_FILE_MAX, err);
-	json_t *o = NULL;
-	char *dump = NULL;
-
-	if (rc == 0)
-		o = json_loadb((const char *)text.p, text.len, 0, NULL);
-	if (o != NULL && json_object_del(o, "schema") == 0)
-		dump = json_dumps(o, JSON_COMPACT);
-	if (rc == 0)
-		rc = map_file_parse(out, dump != NULL ? slice_str(dump) : buf_slice(&text), err);
-	if (rc < 0)
-		err_prefix(err, "%.200s", path);
-	free(dump);
-	json_decref(o);
-	buf_release(&text);
-	return rc;
-}
-
 /* A number is a version in the log, everything else a file. */
 static int
 load(const struct map **out, struct ctl *c, const char *which, struct err *err)
@@ -64,7 +39,7 @@ load(const struct map **out, struct ctl *c, const char *which, struct err *err)
 	int rc;
 
 	if (units_int(&version, which, NULL) < 0)
-		return load_file(out, which, err);
+		return ctl_load_map_file(out, which, err);
 	rc = ctl_open_log(c, false, err);
 	if (rc == 0)
 		rc = map_follow_read_version(out, (uint64_t)MAX(version, 0), c->log, err);

@@ -140,10 +140,20 @@ weak_log(const struct status *s)
 	return words;
 }
 
+/* Why a node has no log, when that lasts and it refuses pushes for it. */
+static const char *
+log_away(const struct status *s, uint32_t node)
+{
+	const json_t *log =
+		s->asks[node].err.code == 0 ? json_object_get(s->asks[node].json, "log") : NULL;
+
+	return json_is_true(json_object_get(log, "away")) ? print_get(log, "why", "") : NULL;
+}
+
 static const char *
 verdict(const struct status *s, unsigned *wanting, unsigned *read_only)
 {
-	unsigned full = 0;
+	unsigned full = 0, away = 0;
 
 	*wanting = *read_only = 0;
 	for (uint32_t i = 0; i < s->map->nshards; i++) {
@@ -152,9 +162,13 @@ verdict(const struct status *s, unsigned *wanting, unsigned *read_only)
 	}
 	for (uint32_t i = 0; i < s->map->nnodes; i++)
 		full += full_disk(s, i) != NULL;
+	for (uint32_t i = 0; i < s->map->nnodes; i++)
+		away += log_away(s, i) != NULL;
+	if (away > 0 && away == s->map->nnodes - s->silent)
+		return "without its commit log";
 	if (*read_only > 0)
 		return "without a primary on some shards";
-	return *wanting > 0 || s->silent > 0 || full > 0 ? "degraded" : "healthy";
+	return *wanting > 0 || s->silent > 0 || full + away > 0 ? "degraded" : "healthy";
 }
 
 static bool
@@ -258,18 +272,25 @@ explain(struct buf *out, const struct status *s, bool read_only, unsigned listed
 	return listed;
 }
 
+/* Who refuses pushes for no fault of a shard, and why. */
 static void
-add_full_disks(struct buf *out, const struct status *s)
+add_refusals(struct buf *out, const struct status *s)
 {
 	bool first = true;
 
 	for (uint32_t i = 0; i < s->map->nnodes; i++) {
-		const char *why = full_disk(s, i);
+		const char *disk = full_disk(s, i), *log = log_away(s, i);
 
-		if (why == NULL)
+		if (disk == NULL && log == NULL)
 			continue;
-		buf_addf(out, "%snode %s refuses pushes: %.400s\n", first ? "\n" : "",
-			 s->map->nodes[i].name, why);
+		buf_addf(out, "%snode %s refuses pushes:", first ? "\n" : "",
+			 s->map->nodes[i].name);
+		if (log != NULL)
+			buf_addf(out, " its commit log is away (%.400s)%s", log,
+				 disk != NULL ? ";" : "");
+		if (disk != NULL)
+			buf_addf(out, " %.400s", disk);
+		buf_add_byte(out, '\n');
 		first = false;
 	}
 }
@@ -290,7 +311,7 @@ print_status(const struct status *s, struct err *err)
 	if (weak_log(s) != NULL)
 		buf_addf(&out, "\nweak log (allowed by allow_weak_log): %.*s\n",
 			 (int)COMMITLOG_WEAK, weak_log(s));
-	add_full_disks(&out, s);
+	add_refusals(&out, s);
 	if (wanting > 0)
 		buf_add_byte(&out, '\n');
 	listed = explain(&out, s, true, 0);
@@ -358,6 +379,9 @@ cmd_status(struct ctl *c, struct err *err)
 	struct status s = { 0 };
 	int rc = ctl_load_map(c, err);
 
+	if (rc == ERR_UNAVAILABLE || rc == ERR_NOT_FOUND || rc == ERR_TIMEOUT)
+		err_prefix(err, "the log gives no map; with --map FILE (the map.json in a node's "
+				"data folder) the nodes are asked all the same");
 	if (rc < 0)
 		return rc;
 	s.map = c->map;

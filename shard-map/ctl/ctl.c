@@ -1,6 +1,10 @@
 #include "shard-map/ctl/ctl.h"
 
+#include <jansson.h>
+
+#include "gitproto/base/fsio.h"
 #include "shard-map/commitlog/map_follow.h"
+#include "shard-map/map_file.h"
 
 #define C struct ctl_conf
 static const struct conf_opt conf_rows[] = {
@@ -22,6 +26,8 @@ const struct opt ctl_opt_table[] = {
 	{ "set", 0, "KEY=VALUE", OPT_LIST, O(set), "set one option, over the file's" },
 	{ "output", 'o', "FORM", OPT_STR, O(output), "table (default) or json" },
 	{ "timeout", 0, "TIME", OPT_STR, O(timeout), "how long to wait for nodes: 500ms, 2s" },
+	{ "map", 0, "FILE", OPT_STR, O(map),
+	  "status: the map from a file, a node's map.json, while the log is away" },
 	{ "node", 0, "NODE", OPT_LIST, O(nodes), "map init: a node, see above" },
 	{ "shards", 0, "N", OPT_STR, O(shards), "map init: a power of two (default 256)" },
 	{ "create-topics", 0, NULL, OPT_FLAG, O(create_topics),
@@ -83,11 +89,37 @@ ctl_open_log(struct ctl *c, bool create, struct err *err)
 	return rc;
 }
 
+/* What `map show -o json` printed has "schema" beside the map's own. */
+int
+ctl_load_map_file(const struct map **out, const char *path, struct err *err)
+{
+	struct buf text = BUF_MAX(MAP_FILE_MAX);
+	int rc = fsio_read(&text, path, MAP_FILE_MAX, err);
+	json_t *o = NULL;
+	char *dump = NULL;
+
+	if (rc == 0)
+		o = json_loadb((const char *)text.p, text.len, 0, NULL);
+	if (o != NULL && json_object_del(o, "schema") == 0)
+		dump = json_dumps(o, JSON_COMPACT);
+	if (rc == 0)
+		rc = map_file_parse(out, dump != NULL ? slice_str(dump) : buf_slice(&text), err);
+	if (rc < 0)
+		err_prefix(err, "%.200s", path);
+	free(dump);
+	json_decref(o);
+	buf_release(&text);
+	return rc;
+}
+
 int
 ctl_load_map(struct ctl *c, struct err *err)
 {
-	int rc = ctl_open_log(c, false, err);
+	int rc;
 
+	if (c->opts.map != NULL)
+		return ctl_load_map_file(&c->map, c->opts.map, err);
+	rc = ctl_open_log(c, false, err);
 	if (rc == 0)
 		rc = map_follow_read(&c->map, c->log, err);
 	if (rc < 0)

@@ -28,6 +28,7 @@ struct ctl_opts {
 	bool help, version, check_config, help_config;
 	bool create_topics; /* map init */
 	const char *config, *output, *timeout;
+	const char *map;                  /* status */
 	const char *shards, *replicas;    /* map init; replicas: map plan too */
 	const char *head, *object_format; /* repo create */
 	struct opt_list set, nodes;
@@ -54,8 +55,11 @@ const char *ctl_word(const struct ctl *, size_t i);
 MUST_CHECK int ctl_open_log(struct ctl *, bool create, struct err *);
 /* What the log needs for so many shards, before it is opened the first time. */
 MUST_CHECK int ctl_create_topics(struct ctl *, uint32_t shards, struct err *);
-/* Opens the log where needed.  ERR_NOT_FOUND in words when the cluster has no map. */
+/* Opens the log where needed, which is not with --map.  ERR_NOT_FOUND in words when the cluster has no
+ * map. */
 MUST_CHECK int ctl_load_map(struct ctl *, struct err *);
+/* A node's map.json, or what `map show -o json` printed. */
+MUST_CHECK int ctl_load_map_file(const struct map **, const char *path, struct err *);
 void ctl_release(struct ctl *);
 enum ctl_exit ctl_exit_code(int rc);
 

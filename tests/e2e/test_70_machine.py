@@ -428,12 +428,7 @@ def test_log_file_away_for_a_while(machine, tmp_path, new_name):
     are fresh or 503; back again, everything goes on without a restart."""
     m, c = machine, machine.c
     u = m.user_on("node1", new_name, tmp_path / "u")
-    place, away = c.dir / "logdisk", c.dir / "logdisk" / "away"
-    away.mkdir()
-    files = [f for f in ("log.db", "log.db-wal", "log.db-shm") if (place / f).exists()]
-    for f in files:
-        (place / f).rename(away / f)
-    try:
+    with c.log_file_away(c.dir / "logdisk" / "log.db"):
         wait_for(lambda: not c.json("node1", "/status")["log"]["ok"], 5, "node1 misses the log")
         begin = time.monotonic()
         r = u.push(check=False)
@@ -444,10 +439,6 @@ def test_log_file_away_for_a_while(machine, tmp_path, new_name):
         for n in c.nodes:
             status, sha = u.ref_at(n)
             assert status == 503 or sha == u.acked[-1], (n, status, sha)
-    finally:
-        for f in files:
-            (away / f).rename(place / f)
-        away.rmdir()
     wait_for(lambda: all(c.json(n, "/status")["log"]["ok"] for n in c.nodes), 10, "the log is back")
     again(u)
     for n in c.nodes:

@@ -108,6 +108,22 @@ class Cluster:
             for name in brokers:
                 self.do("resume", name)
 
+    @contextlib.contextmanager
+    def log_file_away(self, path=None):
+        """Meanwhile the log's file is not in its place; afterwards it is the same file."""
+        path = pathlib.Path(path or self.dir / "log.db")
+        away = path.parent / "away"
+        away.mkdir()
+        files = [f for f in (path, *(path.with_name(path.name + s) for s in ("-wal", "-shm"))) if f.exists()]
+        for f in files:
+            f.rename(away / f.name)
+        try:
+            yield
+        finally:
+            for f in files:
+                (away / f.name).rename(f)
+            away.rmdir()
+
     def pid(self, name):
         return int((self.dir / "run" / f"{name}.pid").read_text())
 

@@ -288,7 +288,7 @@ log_next(struct world *w)
 struct node_opts {
 	uint8_t node;       /* its number and incarnation */
 	const char *faults; /* "lost=500": of its handle on the log */
-	uint64_t read_msec, start;
+	uint64_t read_msec, fresh_msec, start;
 	bool no_lease;
 };
 
@@ -311,6 +311,7 @@ node_begin(struct world *w, const struct node_opts *o)
 	rnd_bytes(&so.boot, sizeof(so.boot));
 	so.lease_reads = !o->no_lease;
 	so.read_msec = o->read_msec > 0 ? o->read_msec : 15000;
+	so.fresh_msec = o->fresh_msec;
 	so.arg = n;
 	n->boot = so.boot;
 	n->shards = shards_new(&so);

@@ -429,6 +429,101 @@ test_stop(void **state)
 	assert_int_equal(a.first.times + wait.times, 2);
 }
 
+/* Nobody waits for a log that is away, and nothing is sent to it; a lease that holds still serves. */
+static void
+test_log_away(void **state)
+{
+	struct node *n = begin_primary(*state, &(struct node_opts){ .node = 1 });
+	struct read waits = { 0 }, barrier = { 0 }, lease = { 0 }, late = { 0 }, back = { 0 };
+	uint64_t next;
+	struct told t;
+	struct err err;
+
+	n->holds = true;
+	shard_read_barrier(n->shard, on_read, &barrier);
+	run_msec(n->loop, 50);
+	next = log_next(*state);
+	shards_set_log_away(n->shards, true);
+	assert_int_equal(barrier.times, 1);
+	assert_int_equal(barrier.rc, ERR_UNAVAILABLE);
+	shard_read_primary(n->shard, on_read, &lease);
+	assert_int_equal(lease.times, 1);
+	assert_int_equal(lease.rc, 0);
+	assert_int_equal(append_create(n, &t, &err), ERR_LOG_AWAY);
+	assert_non_null(strstr(err_text(&err), "nothing was changed"));
+	ahead += 2 * CLOCK_SEC;
+	shard_read_primary(n->shard, on_read, &late);
+	shard_read_barrier(n->shard, on_read, &late);
+	assert_int_equal(late.times, 2);
+	assert_int_equal(late.rc, ERR_UNAVAILABLE);
+	run_msec(n->loop, 300);
+	assert_int_equal(log_next(*state), next);
+	node_release(n);
+	shards_set_log_away(n->shards, false);
+	shard_read_primary(n->shard, on_read, &waits);
+	shard_read_barrier(n->shard, on_read, &back);
+	wait_answer(n, &waits);
+	wait_answer(n, &back);
+	assert_int_equal(waits.rc, 0);
+	assert_int_equal(back.rc, 0);
+	node_end(&n);
+}
+
+/* What is known of a shard's age: since when a barrier that came back was first asked for. */
+static void
+test_fresh(void **state)
+{
+	struct node *n = node_begin(*state, &(struct node_opts){ .node = 2 });
+	struct read r = { 0 };
+	uint64_t before;
+
+	wait_read(*state, n);
+	run_msec(n->loop, 250);
+	assert_int_equal(shard_fresh_ns(n->shard), 0); /* nobody asked, and so nobody knows */
+	before = clock_boot_ns();
+	n->holds = true;
+	shard_read_barrier(n->shard, on_read, &r);
+	ahead += 2 * CLOCK_SEC; /* it is sent again meanwhile */
+	run_msec(n->loop, 250);
+	assert_int_equal(shard_fresh_ns(n->shard), 0);
+	node_release(n);
+	wait_answer(n, &r);
+	assert_in_range(shard_fresh_ns(n->shard), before, before + CLOCK_SEC);
+	node_end(&n);
+}
+
+static bool
+is_fresher(void *arg)
+{
+	struct node *n = arg;
+
+	return shard_fresh_ns(n->shard) + CLOCK_SEC > clock_boot_ns();
+}
+
+/* fresh_msec keeps it young, with a barrier each third of it and no more. */
+static void
+test_kept_fresh(void **state)
+{
+	struct node *n = node_begin(*state, &(struct node_opts){ .node = 2, .fresh_msec = 9000 });
+	uint64_t next;
+
+	assert_true(run_until(n->loop, is_fresher, n));
+	next = log_next(*state);
+	for (unsigned i = 1; i <= 3; i++) {
+		run_msec(n->loop, 250);
+		assert_int_equal(log_next(*state), next);
+		ahead += 3 * CLOCK_SEC;
+		assert_false(is_fresher(n));
+		assert_true(run_until(n->loop, is_fresher, n));
+		assert_int_equal(log_next(*state), ++next);
+	}
+	shards_set_log_away(n->shards, true);
+	ahead += 5 * CLOCK_SEC;
+	run_msec(n->loop, 250);
+	assert_int_equal(log_next(*state), next);
+	node_end(&n);
+}
+
 int
 main(void)
 {
@@ -449,6 +544,9 @@ main(void)
 		T(test_wait_has_a_deadline),
 		T(test_wait_for_packs),
 		T(test_stop),
+		T(test_log_away),
+		T(test_fresh),
+		T(test_kept_fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

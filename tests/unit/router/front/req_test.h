@@ -76,6 +76,17 @@ refuse_503(struct hit *h)
 	hit_reply(h, 503, "no lease here\n");
 }
 
+/* A node without a commit log. */
+UNUSED static void
+refuse_log_away(struct hit *h)
+{
+	struct http_head *extra = http_head_new();
+
+	http_head_addf(extra, "gitshard-reason", "log-away");
+	http_xchg_reply(h->x, 503, extra, "text/plain", SLICE_LIT("no log here\n"));
+	http_head_free(&extra);
+}
+
 UNUSED static void
 break_off(struct hit *h)
 {

@@ -255,6 +255,45 @@ test_read_of_the_dead(void **state)
 	bed_close(&b);
 }
 
+/* Each is asked once, and then the client is told, long before the deadline. */
+static void
+test_read_without_log(void **state)
+{
+	struct bed b;
+	struct client c;
+	uint64_t begin = clock_boot_ns();
+
+	(void)state;
+	bed_open(&b, refuse_log_away, 1, 20000, 100);
+	ask(&c, &b, GET("a/b"), 0);
+	assert_int_equal(client_status(&c), 503);
+	assert_non_null(strstr(buf_str(&c.raw), "retry-after: "));
+	assert_non_null(strstr(client_text(&c), "the commit log is away"));
+	client_close(&c);
+	ask(&c, &b, POST("upload-pack", "Content-Length: 10\r\n"), 10);
+	assert_int_equal(client_status(&c), 200); /* in band */
+	assert_non_null(strstr(client_text(&c), "ERR gitshard: the commit log is away"));
+	client_close(&c);
+	assert_int_equal(bed_hits(&b), 2 * FAKES);
+	assert_true(clock_boot_ns() - begin < 5 * CLOCK_SEC);
+	bed_close(&b);
+}
+
+/* One of them has it and is only busy: that is waited for. */
+static void
+test_read_beside_nodes_without_log(void **state)
+{
+	struct bed b;
+
+	(void)state;
+	bed_open(&b, refuse_log_away, 1, 600, 100);
+	b.node[1].git = refuse_503;
+	assert_int_equal(status_of(&b, GET("a/b")), 503);
+	assert_true(bed_hits(&b) > FAKES);
+	bed_close(&b);
+	ask_past(refuse_log_away, GET("a/b"), 0, "0 00000000", RETRY_LOG_AWAY);
+}
+
 /* Beats stop while a read waits: another node gets it. */
 static void
 test_silent_node(void **state)
@@ -367,6 +406,8 @@ main(void)
 		cmocka_unit_test(test_answer_fields),
 		cmocka_unit_test(test_spread_and_stick),
 		cmocka_unit_test(test_read_goes_on),
+		cmocka_unit_test(test_read_without_log),
+		cmocka_unit_test(test_read_beside_nodes_without_log),
 		cmocka_unit_test(test_read_of_the_dead),
 		cmocka_unit_test(test_silent_node),
 		cmocka_unit_test(test_slow_node),

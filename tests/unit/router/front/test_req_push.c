@@ -117,6 +117,30 @@ test_push_waits_out(void **state)
 	bed_close(&b);
 }
 
+/* The primary has no log: that is the answer, at once, and nothing of the body was taken. */
+static void
+test_push_without_log(void **state)
+{
+	struct bed b;
+	struct client c;
+	uint64_t begin = clock_boot_ns();
+
+	(void)state;
+	bed_open(&b, refuse_log_away, 2, 20000, 100);
+	ask(&c, &b, GET_PUSH, 0);
+	assert_int_equal(client_status(&c), 503);
+	assert_non_null(strstr(client_text(&c), "the commit log is away; nothing was changed"));
+	client_close(&c);
+	ask(&c, &b, POST("receive-pack", "Content-Length: 10\r\nExpect: 100-continue\r\n"), 10);
+	assert_int_equal(client_status(&c), 200);
+	assert_non_null(strstr(client_text(&c), "\3gitshard: the commit log is away; nothing was"));
+	client_close(&c);
+	assert_int_equal(b.node[1].hits_n, 2);
+	assert_int_equal(b.node[1].body_max, 0);
+	assert_true(clock_boot_ns() - begin < 5 * CLOCK_SEC);
+	bed_close(&b);
+}
+
 /* Nobody leads; then somebody does, and the push goes there at once. */
 static void
 test_push_hears_news(void **state)
@@ -264,6 +288,7 @@ main(void)
 		cmocka_unit_test(test_push_learns),
 		cmocka_unit_test(test_push_without_primary),
 		cmocka_unit_test(test_push_waits_out),
+		cmocka_unit_test(test_push_without_log),
 		cmocka_unit_test(test_push_hears_news),
 		cmocka_unit_test(test_push_lost),
 		cmocka_unit_test(test_push_lost_late),

@@ -152,6 +152,38 @@ test_open(void **state)
 	ctl_run_end(&r);
 }
 
+/* No node has a log: that is the verdict, before what follows from it. */
+static void
+test_log_away(void **state)
+{
+	struct stub_answer gone[] = {
+		{ "GET", 200,
+		  "{\"log\":{\"ok\":false,\"away\":true,\"why\":\"moved\"},\"shards\":[]}", 0 },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct stub_answer both[] = {
+		{ "GET", 200,
+		  "{\"log\":{\"ok\":false,\"away\":true,\"why\":\"moved\"},\"shards\":[],"
+		  "\"disk\":{\"ok\":false,\"why\":\"it is full\"}}",
+		  0 },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct ctl_run r = { 0 };
+
+	(void)state;
+	ctl_run_start(&r, gone, both);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+	check_has(&r, "test is without its commit log: ");
+	check_has(&r, "\nnode node1 refuses pushes: its commit log is away (moved)\n");
+	check_has(&r, "node node2 refuses pushes: its commit log is away (moved); it is full\n");
+	ctl_run_end(&r);
+	ctl_run_start(&r, gone, follows);
+	assert_int_equal(ctl_run(&r, cmd_status, NULL, false), 0);
+	check_has(&r, "test is without a primary on some shards: ");
+	check_has(&r, "node node1 refuses pushes: its commit log is away (moved)\n");
+	ctl_run_end(&r);
+}
+
 static void
 test_nonsense(void **state)
 {
@@ -189,6 +221,7 @@ main(void)
 		cmocka_unit_test(test_healthy),  cmocka_unit_test(test_silent_node),
 		cmocka_unit_test(test_epochs),   cmocka_unit_test(test_full),
 		cmocka_unit_test(test_nonsense), cmocka_unit_test(test_open),
+		cmocka_unit_test(test_log_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
