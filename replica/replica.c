@@ -115,6 +115,8 @@ on_term(void *arg)
 	log_info("-", "drain", "pushes=%u children=%u", pushes_active(r->serve.pushes),
 		 child_running(r->children));
 	r->draining = true;
+	if (r->repacks != NULL)
+		repacks_stop(r->repacks);
 	r->drain_until = clock_boot_ns() + DRAIN_MAX_NS;
 	http_server_drain(r->server);
 	r->drain_timer = timer_new(r->loop, on_drain_tick, r);
@@ -222,7 +224,10 @@ start_parts(struct replica *r, struct err *err)
 	r->serve.min_free = c->min_free;
 	r->serve.max_children = (unsigned)c->max_children;
 	r->serve.auto_create = c->auto_create;
-	return serve_start(&r->serve, err);
+	rc = serve_start(&r->serve, err);
+	if (rc == 0 && c->repack_packs > 0)
+		r->repacks = repacks_new(&r->serve, (size_t)c->repack_packs);
+	return rc;
 }
 
 static int
@@ -248,6 +253,7 @@ start_listeners(struct replica *r, struct err *err)
 				   .node = c->name,
 				   .listen = http_server_addr(r->server),
 				   .start = r->start,
+				   .repacks = r->repacks,
 				   .log = r->log,
 				   .ready = is_ready,
 				   .draining = is_draining,
@@ -319,6 +325,7 @@ replica_free(struct replica **rp)
 	if (r->apply != NULL)
 		apply_free(&r->apply);
 	work_free(&r->work);
+	repacks_free(&r->repacks);
 	if (r->serve.loop != NULL)
 		serve_stop(&r->serve);
 	child_reaper_free(&r->children);

@@ -210,6 +210,33 @@ on_resumed(uint32_t shard, void *arg)
 	loop_post_owned(e->replica->loop, loop_resumed, e, free);
 }
 
+struct packed {
+	struct replica *replica;
+	uint8_t repo_id[16];
+	uint64_t bytes;
+};
+
+static void
+loop_packed(void *arg)
+{
+	struct packed *p = arg;
+
+	if (p->replica->repacks != NULL)
+		repacks_packed(p->replica->repacks, p->repo_id, p->bytes);
+	free(p);
+}
+
+static void
+on_packed(const uint8_t repo_id[16], uint64_t bytes, void *arg)
+{
+	struct packed *p = MEM_NEW(struct packed);
+
+	p->replica = arg;
+	memcpy(p->repo_id, repo_id, sizeof(p->repo_id));
+	p->bytes = bytes;
+	loop_post_owned(p->replica->loop, loop_packed, p, free);
+}
+
 int
 replica_apply_start(struct replica *r, struct err *err)
 {
@@ -227,6 +254,7 @@ replica_apply_start(struct replica *r, struct err *err)
 					    .halted = on_halted,
 					    .stuck = on_stuck,
 					    .resumed = on_resumed,
+					    .packed = on_packed,
 					    .arg = r } };
 
 	return apply_new(&r->apply, r->catalog, r->repos, &o, err);

@@ -45,6 +45,9 @@ static const struct conf_opt opts[] = {
 	     "deleted repositories are kept so long"),
 	CONF(INT, C, max_children, "node.max_children", "256", "git processes at a time", .min = 1,
 	     .max = 10000),
+	CONF(INT, C, repack_packs, "node.repack_packs", "8",
+	     "merge a repository's packs when so many are out of order, 0: never", .min = 0,
+	     .max = 10000),
 	CONF(INT, C, workers, "node.workers", "4", "threads for disk work", .min = 1, .max = 64),
 };
 

@@ -14,7 +14,7 @@ struct replica_conf {
 	char *reads_without_log;
 	uint64_t inline_max, max_push, min_free, refs_memory;
 	uint64_t push_deadline, read_deadline, projection_check, trash_grace; /* msec */
-	int64_t max_children, workers;
+	int64_t max_children, workers, repack_packs;
 };
 
 extern const struct conf_table replica_conf_table;

@@ -5,6 +5,7 @@
 #include "gitproto/base/rnd.h"
 #include "replica/admin/admin.h"
 #include "replica/install.h"
+#include "replica/repack/repacks.h"
 #include "replica/replica.h"
 #include "replica/serve/serve.h"
 #include "shard-map/commitlog/map_follow.h"
@@ -37,6 +38,7 @@ struct replica {
 	struct peers *peers;
 	struct caplines caps;
 	struct serve serve;
+	struct repacks *repacks; /* NULL: switched off */
 	struct admin admin;
 	struct http_server *server, *admin_server;
 	struct timer *drain_timer;

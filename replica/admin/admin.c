@@ -9,6 +9,7 @@
 #include "gitproto/base/hex.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/base/version_text.h"
+#include "replica/repack/repacks.h"
 #include "replica/repo/replica_stats.h"
 #include "replica/serve/push.h"
 #include "replica/serve/repo_admin.h"
@@ -74,6 +75,7 @@ get_metrics(struct admin *a, struct http_xchg *x)
 {
 	struct buf b = BUF_MAX(MAX_TEXT);
 	struct serve *s = a->serve;
+	struct repacks_state packs;
 	struct apply_counts n;
 	unsigned primary = 0;
 
@@ -99,6 +101,13 @@ get_metrics(struct admin *a, struct http_xchg *x)
 	add_gauge(&b, "gitshard_quarantined", "repositories quarantined since start",
 		  n.quarantined);
 	add_gauge(&b, "gitshard_refs_bytes", "memory of refs", n.refs_bytes);
+	if (a->repacks != NULL) {
+		repacks_get_state(a->repacks, &packs);
+		add_gauge(&b, "gitshard_repacks_waiting", "repositories due for a repack",
+			  packs.waiting);
+		add_gauge(&b, "gitshard_packs_most", "packs of the repository that has most",
+			  packs.most);
+	}
 	add_gauge(&b, "gitshard_map_version", "version of the map",
 		  s->map != NULL ? s->map->version : 0);
 #ifdef GITSHARD_TEST
@@ -151,6 +160,30 @@ describe_shard(const struct serve *s, const struct shard *sh)
 	return j;
 }
 
+/* Repacking: what is under way, what waits, what went wrong last. */
+static json_t *
+describe_repacks(const struct repacks *r)
+{
+	struct repacks_state st;
+	json_t *j;
+
+	if (r == NULL)
+		return json_pack("{s:b}", "on", 0);
+	repacks_get_state(r, &st);
+	j = json_pack("{s:b, s:I, s:I, s:I, s:I}", "on", 1, "waiting", (json_int_t)st.waiting,
+		      "done", (json_int_t)st.done, "failed", (json_int_t)st.failed, "most_packs",
+		      (json_int_t)st.most);
+	if (st.step != NULL)
+		json_object_set_new(j, "now",
+				    json_pack("{s:s, s:s, s:I}", "repo", st.repo, "step", st.step,
+					      "for_ms", (json_int_t)st.msec));
+	if (st.failed > 0)
+		json_object_set_new(j, "last_failure",
+				    json_pack("{s:s, s:s, s:I}", "repo", st.failed_repo, "why",
+					      st.why, "ago_ms", (json_int_t)st.failed_msec));
+	return j;
+}
+
 static void
 get_status(struct admin *a, struct http_xchg *x)
 {
@@ -189,6 +222,7 @@ get_status(struct admin *a, struct http_xchg *x)
 	json_object_set_new(j, "disk",
 			    json_pack("{s:b, s:s}", "ok", rc == 0, "why",
 				      rc != 0 ? err_text(&full) : ""));
+	json_object_set_new(j, "repack", describe_repacks(a->repacks));
 	if (why.len > 0)
 		json_object_set_new(j, "waiting_for", json_string(buf_str(&why)));
 	buf_release(&why);

@@ -10,6 +10,7 @@ struct admin {
 	struct serve *serve;                 /* borrowed, as all below */
 	const char *cluster, *node, *listen; /* listen: of the back plane, as bound */
 	uint64_t start;
+	struct repacks *repacks; /* borrowed; NULL: switched off */
 	struct commitlog *log;
 	bool (*ready)(struct buf *why, void *arg); /* false: why gets a line per reason */
 	bool (*draining)(void *arg);

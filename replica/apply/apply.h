@@ -51,6 +51,8 @@ struct apply_events {
 	 * are still given and told, as far as memory allows: leases and barriers live on. */
 	void (*stuck)(uint32_t shard, const struct err *, void *arg);
 	void (*resumed)(uint32_t shard, void *arg);
+	/* A pack of so many bytes, index included, has come into objects/pack of the repository. */
+	void (*packed)(const uint8_t repo_id[16], uint64_t bytes, void *arg);
 	void *arg;
 };
 struct apply_opts {
@@ -98,12 +100,45 @@ void apply_unfollow(struct apply *, uint32_t shard);
  * thread (ERR_NOT_FOUND when it is gone meanwhile).  Verifies and mends its projection first time. */
 void apply_load(struct apply *, struct repo *, void (*done)(struct repo *, int rc, void *arg),
 		void *arg);
-/* A pack that a need asked for lies durably (fsynced, checked) in staging. */
-void apply_pack_arrived(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32]);
-/* done on the apply thread: where a pack lies that an effective record named, "pack-NAME.pack" in
- * objects/pack (ERR_NOT_FOUND; repacking may have removed it meanwhile). */
+/* The files that stand for a pack: itself, or one made anew with all its objects. */
+struct apply_pack_files {
+	uint8_t sha256[32], idx_sha256[32];
+	uint64_t size, idx_size;
+};
+/* A pack that a need asked for lies durably (fsynced, checked) in staging, as these files. */
+void apply_pack_arrived(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
+			const struct apply_pack_files *);
+/* done on the apply thread: where the objects of a pack are that an effective record named,
+ * "pack-NAME.pack" in objects/pack (ERR_NOT_FOUND; repacking may have removed that file meanwhile,
+ * then APPLY_ROLLED has its index). */
 void apply_find_pack(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
 		     void (*done)(int rc, const struct catalog_pack *, void *arg), void *arg);
+/* Repacking (replica/repack): several packs of a repository are exchanged for one with the same
+ * objects.  The steps that touch its folder happen here, where no record can move it meanwhile:
+ *	kinds	what each file is; only what effective records named, or an earlier exchange made,
+ *		may go
+ *	in	the new pack gets its name, durably, and is noted before
+ *	out	the others go; of those that were staged the index is kept first (APPLY_ROLLED), so
+ *		that this node still knows which objects a member asks for (R8)
+ * After a crash between them both old and new are there, and may be exchanged again.
+ * roll is borrowed until done, which comes on the apply thread.  ERR_NOT_FOUND: the repository is
+ * gone; ERR_CONFLICT: it is not in the state for it now; ERR_UNAVAILABLE: this node stops. */
+struct apply_roll {
+	uint8_t id[16];
+	const char *const *names; /* hex in pack-<name>.pack: to be judged; then: to go, not made */
+	size_t n;
+	enum catalog_pack_kind *kinds; /* out, n of them */
+	const char *made;              /* name of the new one */
+	const char *from;              /* "PATH" of its files PATH.pack and PATH.idx, durable */
+	void (*done)(int rc, const struct err *, void *arg);
+	void *arg;
+};
+void apply_roll_kinds(struct apply *, struct apply_roll *);
+void apply_roll_in(struct apply *, struct apply_roll *);
+void apply_roll_out(struct apply *, struct apply_roll *);
+/* DATA/rolled/<id of the repository>/<sha256 of the pack>.idx */
+#define APPLY_ROLLED "rolled"
+
 /* The oldest push that runs began then (wall clock): what older ones left behind is removed by the
  * next checks.  Any thread. */
 void apply_pushes_since(struct apply *, uint64_t wall_ms);

@@ -99,7 +99,7 @@ run_command(struct apply *a, struct apply_command *c)
 		load(a, c);
 		break;
 	case APPLY_ARRIVED:
-		apply_pack_come(a, c->id, c->sha256);
+		apply_pack_come(a, c->id, c->sha256, &c->files);
 		break;
 	case APPLY_CHECK:
 		check(a, c);
@@ -109,6 +109,9 @@ run_command(struct apply *a, struct apply_command *c)
 		break;
 	case APPLY_TRUST:
 		trust(a, c);
+		break;
+	case APPLY_ROLL:
+		apply_roll_step(a, c);
 		break;
 	}
 	repo_unref(&c->repo);
@@ -145,6 +148,7 @@ apply_command_run(struct apply *a, bool reading)
 void
 apply_command_drop(struct apply *a)
 {
+	struct err stopping = { ERR_UNAVAILABLE, "this node stops" };
 	struct apply_command *c;
 
 	while ((c = STAILQ_FIRST(&a->commands)) != NULL) {
@@ -153,6 +157,8 @@ apply_command_drop(struct apply *a)
 			c->loaded(c->repo, ERR_UNAVAILABLE, c->arg);
 		if (c->kind == APPLY_FIND)
 			c->found(ERR_UNAVAILABLE, NULL, c->arg);
+		if (c->kind == APPLY_ROLL)
+			c->roll->done(ERR_UNAVAILABLE, &stopping, c->roll->arg);
 		repo_unref(&c->repo);
 		free(c);
 	}
@@ -230,9 +236,10 @@ apply_load(struct apply *a, struct repo *repo, void (*done)(struct repo *, int r
 }
 
 void
-apply_pack_arrived(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32])
+apply_pack_arrived(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
+		   const struct apply_pack_files *files)
 {
-	struct apply_command c = { .kind = APPLY_ARRIVED };
+	struct apply_command c = { .kind = APPLY_ARRIVED, .files = *files };
 
 	memcpy(c.id, repo_id, sizeof(c.id));
 	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
@@ -248,6 +255,26 @@ apply_find_pack(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_s
 	memcpy(c.id, repo_id, sizeof(c.id));
 	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
 	push(a, &c);
+}
+
+void
+apply_roll_kinds(struct apply *a, struct apply_roll *roll)
+{
+	push(a,
+	     &(struct apply_command){ .kind = APPLY_ROLL, .step = APPLY_ROLL_KINDS, .roll = roll });
+}
+
+void
+apply_roll_in(struct apply *a, struct apply_roll *roll)
+{
+	push(a, &(struct apply_command){ .kind = APPLY_ROLL, .step = APPLY_ROLL_IN, .roll = roll });
+}
+
+void
+apply_roll_out(struct apply *a, struct apply_roll *roll)
+{
+	push(a,
+	     &(struct apply_command){ .kind = APPLY_ROLL, .step = APPLY_ROLL_OUT, .roll = roll });
 }
 
 void

@@ -23,6 +23,7 @@
 #include <uthash.h>
 
 #include "replica/apply/apply.h"
+#include "replica/repo/disk.h"
 #include "replica/repo/layout.h"
 #include "replica/repo/peel.h"
 #include "replica/repo/project.h"
@@ -55,7 +56,8 @@ enum apply_command_kind {
 	APPLY_ARRIVED,
 	APPLY_CHECK,
 	APPLY_FIND,
-	APPLY_TRUST
+	APPLY_TRUST,
+	APPLY_ROLL
 };
 
 struct apply_command {
@@ -66,6 +68,9 @@ struct apply_command {
 	uint8_t cluster[16];
 	struct repo *repo; /* owned reference, or NULL */
 	uint8_t id[16], sha256[32];
+	struct apply_pack_files files; /* of APPLY_ARRIVED */
+	enum { APPLY_ROLL_KINDS, APPLY_ROLL_IN, APPLY_ROLL_OUT } step;
+	struct apply_roll *roll; /* borrowed until its done */
 	void (*loaded)(struct repo *, int rc, void *arg);
 	void (*found)(int rc, const struct catalog_pack *, void *arg);
 	void *arg;
@@ -132,7 +137,12 @@ struct apply_entry { /* one record of the batch */
 	struct apply_repo *r;    /* of an effective record about a repository; else NULL */
 	uint8_t hash[32];
 	struct slice pack[RECORD_PACKS_MAX], idx[RECORD_PACKS_MAX]; /* inline; in item->bytes */
-	enum { APPLY_PACK_OPEN, APPLY_PACK_HERE, APPLY_PACK_MISSING } placed[RECORD_PACKS_MAX];
+	enum {
+		APPLY_PACK_OPEN,
+		APPLY_PACK_HERE,
+		APPLY_PACK_KNOWN, /* an earlier record brought it, and it was rolled up since */
+		APPLY_PACK_MISSING
+	} placed[RECORD_PACKS_MAX];
 	struct oid *peeled; /* owned; of the update's refs, NULL before the step disk */
 	bool missing;       /* one of the packs is */
 	bool done_disk;
@@ -262,14 +272,24 @@ MUST_CHECK int apply_repo_repeel(struct apply *, struct apply_repo *, uint64_t o
 				 struct err *);
 
 /* apply_pack.c */
-/* 1: in place (names not durable yet: apply_pack_sync), 0: not here, or not what the record says. */
+/* APPLY_PACK_HERE: in place (names not durable yet: apply_pack_sync), _KNOWN, or _MISSING: not here, or
+ * not what the record says; ERR_*. */
 MUST_CHECK int apply_pack_place(struct apply *, struct apply_repo *, const struct record_pack *,
 				struct slice pack, struct slice idx, struct err *);
 MUST_CHECK int apply_pack_sync(struct apply *, struct apply_repo *, struct err *);
 /* A missing pack may be in staging now. */
-void apply_pack_come(struct apply *, const uint8_t id[16], const uint8_t sha256[32]);
+void apply_pack_come(struct apply *, const uint8_t id[16], const uint8_t sha256[32],
+		     const struct apply_pack_files *);
+/* "ROOT/owner/name.git/objects/pack" */
+MUST_CHECK int apply_pack_dir(struct apply *, struct apply_repo *, char out[DISK_PATH],
+			      struct err *);
 void apply_pack_need(struct apply *, struct apply_repo *, const struct catalog_need *);
 /* Packs that came and could not be taken in are asked for again, ever more rarely. */
 void apply_pack_again(struct apply *, uint64_t now);
+
+/* apply_roll.c: one step of the exchange of packs, then its done. */
+void apply_roll_step(struct apply *, const struct apply_command *);
+/* The repository was deleted: nobody needs its packs. */
+void apply_roll_forget(struct apply *, const uint8_t id[16]);
 
 #endif

@@ -52,16 +52,14 @@ find_fault(const struct record_pack *p, struct slice pack, struct slice idx, enu
 	return NULL;
 }
 
-/* "DIR/objects/pack/pack-NAME" */
-static int
-base_of(struct apply *a, struct apply_repo *r, const char *name, char out[DISK_PATH],
-	struct err *err)
+int
+apply_pack_dir(struct apply *a, struct apply_repo *r, char out[DISK_PATH], struct err *err)
 {
 	char dir[DISK_PATH];
 
 	if (!repo_dir(dir, sizeof(dir), a->table, r->path))
 		return err_set(err, ERR_TOO_BIG, "the path of %s is too long", r->path);
-	return disk_path(out, err, "%s/objects/pack/pack-%s", dir, name);
+	return disk_path(out, err, "%s/objects/pack", dir);
 }
 
 static int
@@ -129,57 +127,73 @@ is_there(const char *base, const struct record_pack *p)
 	       disk_size(path) == (int64_t)p->idx_size;
 }
 
+/* 1: written; 0: it is not what the record says. */
+static int
+write_both(struct apply_repo *r, const char *base, const struct record_pack *p, struct slice pack,
+	   struct slice idx, struct err *err)
+{
+	const char *fault = find_fault(p, pack, idx, r->repo->format);
+	int rc;
+
+	if (fault != NULL) {
+		log_error("-", "apply.pack", "repo=%s pack=%s why=%s", r->path, p->name, fault);
+		return 0;
+	}
+	/* git sees a pack by its index: that comes last. */
+	rc = write_file(base, ".pack", pack, err);
+	FAULT("pack-placed");
+	if (rc == 0)
+		rc = write_file(base, ".idx", idx, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* 1: its objects came with an earlier record, and are in another pack by now. */
+static int
+was_rolled_up(struct apply *a, struct apply_repo *r, const uint8_t sha256[32], struct err *err)
+{
+	struct catalog_pack row;
+	int rc = catalog_find_pack(a->catalog, r->repo->id, sha256, &row, err);
+
+	return rc == ERR_NOT_FOUND ? 0 : rc < 0 ? rc : 1;
+}
+
 int
 apply_pack_place(struct apply *a, struct apply_repo *r, const struct record_pack *p,
 		 struct slice pack, struct slice idx, struct err *err)
 {
 	char base[DISK_PATH], folder[DISK_PATH];
-	const char *fault;
-	int rc = base_of(a, r, p->name, base, err);
+	int rc = apply_pack_dir(a, r, folder, err);
 
 	if (rc == 0)
-		rc = disk_path(folder, err, "%.*s", (int)(strrchr(base, '/') - base), base);
+		rc = disk_path(base, err, "%s/pack-%s", folder, p->name);
 	if (rc < 0)
 		return rc;
 	if (access(folder, F_OK) < 0 && errno == ENOENT) {
 		log_error("-", "apply.pack", "repo=%s why=folder_is_gone", r->path);
-		return 0;
+		return APPLY_PACK_MISSING;
 	}
 	r->sync_packs = true;
-	if (is_there(base, p)) {
-		apply_count(a, &a->counts.packs, 1);
-		return 1;
+	if (!is_there(base, p)) {
+		rc = was_rolled_up(a, r, p->sha256, err);
+		if (rc != 0)
+			return rc < 0 ? rc : APPLY_PACK_KNOWN;
+		rc = p->inlined ? write_both(r, base, p, pack, idx, err)
+				: link_both(a, base, p, err);
+		if (rc <= 0)
+			return rc < 0 ? rc : APPLY_PACK_MISSING;
 	}
-	/* git sees a pack by its index: that comes last. */
-	if (p->inlined) {
-		fault = find_fault(p, pack, idx, r->repo->format);
-		if (fault != NULL) {
-			log_error("-", "apply.pack", "repo=%s pack=%s why=%s", r->path, p->name,
-				  fault);
-			return 0;
-		}
-		rc = write_file(base, ".pack", pack, err);
-		FAULT("pack-placed");
-		if (rc == 0)
-			rc = write_file(base, ".idx", idx, err);
-		rc = rc < 0 ? rc : 1;
-	} else {
-		rc = link_both(a, base, p, err);
-	}
-	if (rc == 1)
-		apply_count(a, &a->counts.packs, 1);
-	return rc;
+	apply_count(a, &a->counts.packs, 1);
+	if (a->opts.events.packed != NULL)
+		a->opts.events.packed(r->repo->id, p->size + p->idx_size, a->opts.events.arg);
+	return APPLY_PACK_HERE;
 }
 
 int
 apply_pack_sync(struct apply *a, struct apply_repo *r, struct err *err)
 {
 	char dir[DISK_PATH];
-	int rc;
+	int rc = apply_pack_dir(a, r, dir, err);
 
-	if (!repo_dir(dir, sizeof(dir), a->table, r->path))
-		return err_set(err, ERR_TOO_BIG, "the path of %s is too long", r->path);
-	rc = disk_path(dir, err, "%s/%s.git/objects/pack", repo_table_root(a->table), r->path);
 	return rc < 0 ? rc : disk_sync_dir(dir, err);
 }
 
@@ -225,9 +239,8 @@ apply_tell_needs(struct apply *a)
 /* What the last pack brings is seen by those who wait for `whole`: peeled values and files before
  * shared.missing falls to 0. */
 static int
-take_in(struct apply *a, struct apply_repo *r, struct apply_need_list *n, struct err *err)
+take_in(struct apply *a, struct apply_repo *r, const struct catalog_pack *p, struct err *err)
 {
-	const struct catalog_pack *p = &n->need.pack;
 	bool last = LIST_NEXT(LIST_FIRST(&r->needs), next) == NULL;
 	int rc = apply_pack_sync(a, r, err);
 
@@ -247,12 +260,72 @@ take_in(struct apply *a, struct apply_repo *r, struct apply_need_list *n, struct
 	return rc;
 }
 
+/* The name git gives a pack is its last bytes, the hash of what stands before. */
+static int
+name_of_staged(struct apply *a, struct apply_repo *r, const struct apply_pack_files *f,
+	       char out[65], struct err *err)
+{
+	char path[DISK_PATH], hex[65];
+	size_t n = oid_size(r->repo->format);
+	uint8_t tail[32];
+	int fd, rc;
+
+	hex_encode(hex, f->sha256, 32);
+	rc = disk_path(path, err, "%s/" APPLY_STAGING "/%s.pack", a->data, hex);
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(err, "open %s", path);
+	if (f->size < n || pread(fd, tail, n, (off_t)(f->size - n)) != (ssize_t)n)
+		rc = err_set(err, ERR_CORRUPT, "%s is too short for a pack", path);
+	else
+		hex_encode(out, tail, n);
+	close(fd);
+	return rc;
+}
+
+/* The row of a pack that came, as the files that came: itself, or one made anew, which takes its
+ * place under its own name. */
+static int
+fill_come(struct apply *a, struct apply_repo *r, const struct catalog_need *n,
+	  const struct apply_pack_files *f, struct catalog_pack *row, struct err *err)
+{
+	*row = n->pack;
+	if (memcmp(f->sha256, row->sha256, 32) == 0)
+		return 0;
+	memcpy(row->idx_sha256, f->idx_sha256, 32);
+	row->size = f->size;
+	row->idx_size = f->idx_size;
+	return name_of_staged(a, r, f, row->name, err);
+}
+
+static int
+come(struct apply *a, struct apply_repo *r, struct apply_need_list *n,
+     const struct apply_pack_files *f, struct err *err)
+{
+	struct catalog_pack row;
+	struct record_pack p = { .size = f->size, .idx_size = f->idx_size };
+	int rc = fill_come(a, r, &n->need, f, &row, err);
+
+	memcpy(p.sha256, f->sha256, sizeof(p.sha256));
+	p.name = row.name;
+	if (rc == 0)
+		rc = apply_pack_place(a, r, &p, SLICE_NONE, SLICE_NONE, err);
+	if (rc == APPLY_PACK_MISSING)
+		rc = err_set(err, ERR_NOT_FOUND, "it is not in staging, or of another size");
+	if (rc == APPLY_PACK_HERE || rc == APPLY_PACK_KNOWN)
+		rc = take_in(a, r, &row, err);
+	r->sync_packs = false;
+	return rc;
+}
+
 void
-apply_pack_come(struct apply *a, const uint8_t id[16], const uint8_t sha256[32])
+apply_pack_come(struct apply *a, const uint8_t id[16], const uint8_t sha256[32],
+		const struct apply_pack_files *files)
 {
 	struct apply_repo *r = apply_repo_find(a, id);
 	struct apply_need_list *n = NULL;
-	struct record_pack p;
 	struct err err = { 0 };
 	bool whole;
 	int rc;
@@ -265,18 +338,10 @@ apply_pack_come(struct apply *a, const uint8_t id[16], const uint8_t sha256[32])
 	}
 	if (n == NULL)
 		return;
-	p = (struct record_pack){ .size = n->need.pack.size,
-				  .idx_size = n->need.pack.idx_size,
-				  .name = n->need.pack.name };
-	memcpy(p.sha256, sha256, sizeof(p.sha256));
-	rc = apply_pack_place(a, r, &p, SLICE_NONE, SLICE_NONE, &err);
-	if (rc == 1)
-		rc = take_in(a, r, n, &err);
-	else if (rc == 0)
-		rc = err_set(&err, ERR_NOT_FOUND, "it is not in staging, or of another size");
-	r->sync_packs = false;
+	rc = come(a, r, n, files, &err);
 	if (rc < 0) {
-		log_error("-", "apply.pack", "repo=%s pack=%s why=%s", r->path, p.name, err.text);
+		log_error("-", "apply.pack", "repo=%s pack=%s why=%s", r->path, n->need.pack.name,
+			  err.text);
 		n->again = clock_boot_ns() + (CLOCK_SEC << MIN(n->tries++, AGAIN_MAX));
 		a->next_again = MIN(a->next_again, n->again);
 		return;

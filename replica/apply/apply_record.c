@@ -74,8 +74,8 @@ place_packs(struct apply *a, struct apply_entry *e, struct err *err)
 		rc = apply_pack_place(a, e->r, &u->packs[i], e->pack[i], e->idx[i], err);
 		if (rc < 0)
 			return rc;
-		e->placed[i] = rc == 1 ? APPLY_PACK_HERE : APPLY_PACK_MISSING;
-		e->missing |= rc == 0;
+		e->placed[i] = rc;
+		e->missing |= rc == APPLY_PACK_MISSING;
 	}
 	return 0;
 }
@@ -139,6 +139,7 @@ fill_pack(struct catalog_pack *p, const struct apply_entry *e, const struct reco
 	p->idx_size = from->idx_size;
 	snprintf(p->name, sizeof(p->name), "%s", from->name);
 	p->offset = e->note->offset;
+	p->inlined = from->inlined;
 }
 
 static void
@@ -157,6 +158,8 @@ store_packs(struct apply *a, const struct apply_entry *e, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < u->n_packs; i++) {
+		if (e->placed[i] == APPLY_PACK_KNOWN)
+			continue;
 		fill_need(&n, e, &u->packs[i]);
 		rc = e->placed[i] == APPLY_PACK_HERE ? catalog_put_pack(a->catalog, &n.pack, err)
 						     : catalog_put_need(a->catalog, &n, err);
@@ -293,6 +296,7 @@ after_delete(struct apply *a, struct apply_entry *e, struct err *err)
 	int rc = dir_of(a, e->r->path, dir, err);
 
 	peel_forget(a->peel, e->r->repo->id);
+	apply_roll_forget(a, e->r->repo->id);
 	if (rc == 0)
 		rc = layout_trash(a->layout, dir, e->r->repo->id, err);
 	return rc < 0 ? rc : catalog_trashed(a->catalog, e->r->repo->id, err);

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,6 +151,16 @@ spawn(pid_t *pid, const struct child_opts *o, int in, int out, int err_fd)
 	return rc;
 }
 
+/* The effort of a child for nobody's request.  What the kernel refuses is no reason not to run it. */
+static void
+be_nice(pid_t pid, int nice)
+{
+	enum { WHO_PROCESS = 1, CLASS_BEST_EFFORT = 2, CLASS_SHIFT = 13, LOWEST = 7 };
+
+	setpriority(PRIO_PROCESS, (id_t)pid, nice);
+	syscall(SYS_ioprio_set, WHO_PROCESS, pid, CLASS_BEST_EFFORT << CLASS_SHIFT | LOWEST);
+}
+
 int
 child_spawn(struct child **out, struct child_reaper *r, const struct child_opts *o, struct err *err)
 {
@@ -172,6 +184,8 @@ child_spawn(struct child **out, struct child_reaper *r, const struct child_opts 
 	}
 	if (rc != 0)
 		return rc;
+	if (o->nice > 0)
+		be_nice(pid, o->nice);
 	c = MEM_NEW(struct child);
 	c->magic = CHILD_MAGIC;
 	c->reaper = r;

@@ -26,6 +26,7 @@ struct child_opts {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
 	char *const *env;        /* NULL-terminated, the whole environment */
 	const char *dir;         /* working directory; NULL: ours */
+	int nice; /* 1 to 19: less processor time, and the last turn at the disk, as nice(1), ionice(1) */
 	child_exit_fn *on_exit;
 	void *arg;
 };

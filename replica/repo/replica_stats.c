@@ -22,6 +22,11 @@ static const struct stats_row rows[RSTAT_COUNT] = {
 			       "packs given to other members that missed them" },
 	[RSTAT_PACKS_GOT] = { "gitshard_packs_fetched_total", STATS_COUNTER,
 			      "missing packs fetched from other members" },
+	[RSTAT_REPACKS] = { "gitshard_repacks_total", STATS_COUNTER,
+			    "repacks that changed something, by their end",
+			    .sets = (const char *const[]){ "end=\"ok\"", "end=\"failed\"", NULL } },
+	[RSTAT_REPACK_TIME] = { "gitshard_repack_seconds", STATS_HIST, "time of a repack",
+				.bounds = STATS_USEC, .per_unit = 1000000 },
 };
 
 static struct stats *stats; /* made once, before any thread; lives as long as the process */

@@ -6,16 +6,19 @@
 #include "gitproto/base/buf.h"
 
 enum replica_stat {
-	RSTAT_READS,      /* strict reads; set: enum read_way */
-	RSTAT_FETCHES,    /* set: 0 info/refs, 1 ls-refs, 2 upload-pack */
-	RSTAT_PUSHES,     /* set: enum push_end */
-	RSTAT_PUSH_TIME,  /* microseconds from the request to its answer */
-	RSTAT_STAGED,     /* bytes of packs staged here */
-	RSTAT_PACKS_SENT, /* packs given to peers */
-	RSTAT_PACKS_GOT,  /* missing packs fetched from peers */
+	RSTAT_READS,       /* strict reads; set: enum read_way */
+	RSTAT_FETCHES,     /* set: 0 info/refs, 1 ls-refs, 2 upload-pack */
+	RSTAT_PUSHES,      /* set: enum push_end */
+	RSTAT_PUSH_TIME,   /* microseconds from the request to its answer */
+	RSTAT_STAGED,      /* bytes of packs staged here */
+	RSTAT_PACKS_SENT,  /* packs given to peers */
+	RSTAT_PACKS_GOT,   /* missing packs fetched from peers */
+	RSTAT_REPACKS,     /* set: enum repack_end */
+	RSTAT_REPACK_TIME, /* microseconds */
 	RSTAT_COUNT
 };
 enum read_way { READ_WAY_LEASE, READ_WAY_ASK, READ_WAY_BARRIER };
+enum repack_end { REPACK_END_OK, REPACK_END_FAILED };
 enum push_end { PUSH_END_OK, PUSH_END_REFUSED, PUSH_END_FAILED };
 
 void replica_stats_init(void);

@@ -21,7 +21,8 @@ struct get {
 #define GET_MAGIC 0x6e7ee7e6u
 	struct pack_gets *all; /* borrowed */
 	struct apply_need need;
-	unsigned turn; /* which member is asked next */
+	struct apply_pack_files files; /* what comes: the pack, or one made anew */
+	unsigned turn;                 /* which member is asked next */
 	struct http_call *call;
 	struct pack_recv *recv;
 	struct timer *again;
@@ -31,7 +32,7 @@ struct get {
 
 /* Fetched, and on its way from staging into its repository. */
 struct got {
-	uint8_t repo_id[16], sha256[32];
+	uint8_t repo_id[16], sha256[32]; /* of the file in staging */
 	LIST_ENTRY(got) next;
 };
 
@@ -106,19 +107,34 @@ on_received(const struct err *err, void *arg)
 	replica_stats_add(RSTAT_PACKS_GOT, 0, 1);
 	got = MEM_NEW(struct got);
 	memcpy(got->repo_id, g->need.repo_id, sizeof(got->repo_id));
-	memcpy(got->sha256, g->need.pack_sha256, sizeof(got->sha256));
+	memcpy(got->sha256, g->files.sha256, sizeof(got->sha256));
 	LIST_INSERT_HEAD(&all->got, got, next);
-	apply_pack_arrived(all->serve->apply, g->need.repo_id, g->need.pack_sha256);
+	apply_pack_arrived(all->serve->apply, g->need.repo_id, g->need.pack_sha256, &g->files);
 	all->running--;
 	drop(g);
 	start_more(all);
+}
+
+/* The very pack, or, where that was rolled up, one that was made anew of its objects and says so. */
+static bool
+read_files(struct get *g, const struct http_head *h)
+{
+	struct apply_pack_files *f = &g->files;
+	bool made = http_head_get(h, "gitshard-made") != NULL;
+
+	if (!pack_name_parse(f->sha256, &f->size, http_head_get(h, "gitshard-pack")) ||
+	    !pack_name_parse(f->idx_sha256, &f->idx_size, http_head_get(h, "gitshard-idx")))
+		return false;
+	return made || (memcmp(f->sha256, g->need.pack_sha256, 32) == 0 &&
+			memcmp(f->idx_sha256, g->need.idx_sha256, 32) == 0 &&
+			f->size == g->need.pack_size && f->idx_size == g->need.idx_size);
 }
 
 static void
 on_call(struct http_call *call, enum http_call_event ev, void *arg)
 {
 	struct get *g = OBJ_FROM(arg, struct get, GET_MAGIC);
-	struct pack_name n = { .size = g->need.pack_size, .idx_size = g->need.idx_size };
+	struct pack_name n;
 
 	if (ev == CALL_CONTINUE)
 		return;
@@ -126,8 +142,13 @@ on_call(struct http_call *call, enum http_call_event ev, void *arg)
 		fail(g, ev == CALL_FAILED ? http_call_why(call) : "that member does not have it");
 		return;
 	}
-	memcpy(n.sha256, g->need.pack_sha256, 32);
-	memcpy(n.idx_sha256, g->need.idx_sha256, 32);
+	if (!read_files(g, http_call_response(call))) {
+		fail(g, "that member gave another pack");
+		return;
+	}
+	n = (struct pack_name){ .size = g->files.size, .idx_size = g->files.idx_size };
+	memcpy(n.sha256, g->files.sha256, 32);
+	memcpy(n.idx_sha256, g->files.idx_sha256, 32);
 	g->recv = pack_recv_new(g->all->serve->work, stage_holds_dir(g->all->serve->holds),
 				http_call_stream(call), &n, on_received, g);
 }

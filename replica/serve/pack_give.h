@@ -7,7 +7,8 @@
 
 struct serve;
 
-/* GET /gs/pack: looked for in staging, then among the packs of the repository by size and hash. */
+/* GET /gs/pack: looked for in staging, then among the packs of the repository by size and hash.  One
+ * that was rolled up is made anew of its objects (pack_remake.h), and the answer says so. */
 void pack_give(struct serve *, struct http_xchg *);
 
 #endif

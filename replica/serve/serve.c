@@ -15,6 +15,7 @@
 #include "replica/serve/stage_hold.h"
 #include "replica/serve/status_feed.h"
 #include "replica/serve/strict_read.h"
+#include "replica/serve/turn.h"
 
 int
 serve_start(struct serve *s, struct err *err)
@@ -24,6 +25,7 @@ serve_start(struct serve *s, struct err *err)
 	s->reads = strict_reads_new(s);
 	s->feed = status_feed_new(s);
 	s->wants = pack_gets_new(s);
+	s->turns = turns_new(s);
 	rc = stage_holds_new(&s->holds, s, err);
 	if (rc == 0)
 		rc = pushes_new(&s->pushes, s, err);
@@ -36,6 +38,7 @@ serve_stop(struct serve *s)
 	pushes_free(&s->pushes);
 	pack_gets_free(&s->wants);
 	stage_holds_free(&s->holds);
+	turns_free(&s->turns);
 	status_feed_free(&s->feed);
 	strict_reads_free(&s->reads);
 }
@@ -182,10 +185,9 @@ static const struct {
 	const char *method, *path;
 	void (*handle)(struct serve *, struct http_xchg *, struct shard *);
 } shard_routes[] = {
-	{ "GET", "/gs/position", strict_read_answer },
-	{ "POST", "/gs/stage", handle_stage },
-	{ "POST", "/gs/release", handle_release },
-	{ "GET", "/gs/pack", handle_pack },
+	{ "GET", "/gs/position", strict_read_answer }, { "POST", "/gs/stage", handle_stage },
+	{ "POST", "/gs/release", handle_release },     { "GET", "/gs/pack", handle_pack },
+	{ "POST", "/gs/turn", turn_answer },
 };
 
 static void

@@ -22,6 +22,7 @@ struct pushes;
 struct pack_gets;
 struct stage_holds;
 struct status_feed;
+struct turns;
 
 struct serve {
 	struct loop *loop;
@@ -34,7 +35,8 @@ struct serve {
 	const struct caplines *caps;
 	const struct map *map; /* NULL until the first one came; swapped by the replica */
 	const struct directory *directory;
-	uint32_t self; /* number of this node, 0: not in the map */
+	unsigned remakes; /* packs being made anew (pack_give) */
+	uint32_t self;    /* number of this node, 0: not in the map */
 	uint8_t cluster[16];
 	uint8_t incarnation[16];
 	bool (*log_ok)(void *arg);   /* can the log be written, as far as we know? */
@@ -47,6 +49,7 @@ struct serve {
 	struct stage_holds *holds;
 	struct pack_gets *wants;
 	struct status_feed *feed;
+	struct turns *turns;
 
 	/* configuration */
 	const char *data, *home, *hooks, *sock; /* paths */

@@ -12,7 +12,7 @@
 #include "replica/repo/disk.h"
 #include "replica/shard/catalog_impl.h"
 
-#define FORMAT 1 /* PRAGMA user_version */
+#define FORMAT 2 /* PRAGMA user_version */
 #define STATE_MAX (16u * 1024 * 1024)
 
 /* Ids and digests are raw bytes, numbers are SQLite's signed 64 bits (an offset never gets that
@@ -35,12 +35,25 @@ static const char tables[] =
 	"CREATE INDEX ref_dead ON ref (repo, changed) WHERE oid IS NULL;"
 	"CREATE TABLE pack (repo BLOB NOT NULL, sha256 BLOB NOT NULL, idx_sha256 BLOB NOT NULL,"
 	" size INTEGER NOT NULL, idx_size INTEGER NOT NULL, name TEXT NOT NULL,"
-	" offset INTEGER NOT NULL, PRIMARY KEY (repo, sha256)) WITHOUT ROWID;"
+	" offset INTEGER NOT NULL, inlined INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (repo, sha256)) WITHOUT ROWID;"
+	"CREATE INDEX pack_name ON pack (repo, name);"
+	"CREATE TABLE made (repo BLOB NOT NULL, name TEXT NOT NULL, PRIMARY KEY (repo, name))"
+	" WITHOUT ROWID;"
 	"CREATE TABLE need (repo BLOB NOT NULL, sha256 BLOB NOT NULL, idx_sha256 BLOB NOT NULL,"
 	" size INTEGER NOT NULL, idx_size INTEGER NOT NULL, name TEXT NOT NULL,"
 	" offset INTEGER NOT NULL, shard INTEGER NOT NULL, node INTEGER NOT NULL,"
 	" PRIMARY KEY (repo, sha256)) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA user_version = 2;";
+
+/* From format 1, which knew no repacking.  A pack that travelled inline counts as staged there: then
+ * its index is kept when it is rolled up, which costs a little room and nothing else. */
+static const char from_1[] =
+	"ALTER TABLE pack ADD COLUMN inlined INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX pack_name ON pack (repo, name);"
+	"CREATE TABLE made (repo BLOB NOT NULL, name TEXT NOT NULL, PRIMARY KEY (repo, name))"
+	" WITHOUT ROWID;"
+	"PRAGMA user_version = 2;";
 
 int
 catalog_error(struct catalog *c, const char *what, struct err *err)
@@ -196,7 +209,7 @@ make_tables(struct catalog *c, struct err *err)
 			err, ERR_VERSION,
 			"the catalog has format %d, this gitshard knows %d: start the newer one",
 			version, FORMAT);
-	return exec(c, tables, err);
+	return exec(c, version == 1 ? from_1 : tables, err);
 }
 
 /* The value into b (emptied before); 1: there, 0: no such key. */

@@ -91,18 +91,37 @@ MUST_CHECK int catalog_put_ref(struct catalog *, const uint8_t id[16], const cha
 /* Forgets all but the newest REFSET_TOMBSTONES deleted refs. */
 MUST_CHECK int catalog_trim_refs(struct catalog *, const uint8_t id[16], struct err *);
 
-/* A pack that an effective record named and that lies in objects/pack of the repository. */
+/* A pack that an effective record named and whose objects are in the repository.  As long as
+ * pack-<name>.pack is there, all of them are in it; it is the very pack of the record, or one that
+ * another member made anew (sizes and idx_sha256 are that one's then).  Repacking removes the file
+ * and leaves the row. */
 struct catalog_pack {
 	uint8_t id[16]; /* of the repository */
 	uint8_t sha256[32], idx_sha256[32];
 	uint64_t size, idx_size;
 	char name[65];   /* hex in pack-<name>.pack */
 	uint64_t offset; /* of the record */
+	bool inlined;    /* it is in the record itself: nobody ever asks for it */
 };
 MUST_CHECK int catalog_put_pack(struct catalog *, const struct catalog_pack *, struct err *);
 /* ERR_NOT_FOUND when no effective record named it. */
 MUST_CHECK int catalog_find_pack(struct catalog *, const uint8_t id[16], const uint8_t sha256[32],
 				 struct catalog_pack *out, struct err *);
+
+/* What a file pack-<name>.pack of a repository is.  Packs that no effective record named (yet) belong
+ * to a push, or to an operator. */
+enum catalog_pack_kind { CATALOG_PACK_UNKNOWN, CATALOG_PACK_NAMED, CATALOG_PACK_MADE };
+MUST_CHECK int catalog_pack_kind(struct catalog *, const uint8_t id[16], const char *name,
+				 enum catalog_pack_kind *out, struct err *);
+/* Each pack of a record that was staged and lies in that file. */
+typedef int catalog_staged_fn(const uint8_t sha256[32], void *arg, struct err *);
+MUST_CHECK int catalog_staged_packs(struct catalog *, const uint8_t id[16], const char *name,
+				    catalog_staged_fn *, void *arg, struct err *);
+/* Packs that this node made of others: noted before the file gets its name. */
+MUST_CHECK int catalog_put_made(struct catalog *, const uint8_t id[16], const char *name,
+				struct err *);
+MUST_CHECK int catalog_drop_made(struct catalog *, const uint8_t id[16], const char *name,
+				 struct err *);
 
 /* A pack that an effective record named and that is not here. */
 struct catalog_need {

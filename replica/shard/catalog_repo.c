@@ -120,7 +120,8 @@ int
 catalog_drop_repo(struct catalog *c, const uint8_t id[16], uint64_t offset, struct err *err)
 {
 	static const enum catalog_st steps[] = { CATALOG_REFS_DROP, CATALOG_PACKS_DROP,
-						 CATALOG_NEEDS_DROP, CATALOG_REPO_DROP };
+						 CATALOG_MADES_DROP, CATALOG_NEEDS_DROP,
+						 CATALOG_REPO_DROP };
 	int rc = retire_id(c, id, offset, err);
 
 	for (size_t i = 0; rc == 0 && i < COUNT(steps); i++)
@@ -271,6 +272,7 @@ catalog_put_pack(struct catalog *c, const struct catalog_pack *p, struct err *er
 	if (st == NULL)
 		return ERR_IO;
 	bind_pack(st, p);
+	catalog_bind_u64(st, 8, p->inlined);
 	return catalog_run(c, st, err);
 }
 
@@ -293,6 +295,7 @@ catalog_find_pack(struct catalog *c, const uint8_t id[16], const uint8_t sha256[
 		rc = err_set(err, ERR_NOT_FOUND, "no record named such a pack");
 	else if (rc == 1)
 		rc = read_pack(st, 0, out) ? 0 : catalog_damaged("pack", err);
+	out->inlined = rc == 0 && sqlite3_column_int(st, 5) != 0;
 	sqlite3_reset(st);
 	return rc;
 }
@@ -307,6 +310,7 @@ catalog_needs(struct catalog *c, catalog_need_fn *fn, void *arg, struct err *err
 	if (st == NULL)
 		return ERR_IO;
 	while (stop == 0 && (rc = catalog_row(c, st, err)) == 1) {
+		memset(&n, 0, sizeof(n));
 		n.shard = (uint32_t)sqlite3_column_int64(st, 7);
 		n.from_node = (uint32_t)sqlite3_column_int64(st, 8);
 		if (catalog_column(st, 0, n.pack.id, sizeof(n.pack.id)) &&

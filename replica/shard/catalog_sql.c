@@ -38,10 +38,17 @@ const char *const catalog_sql[CATALOG_NSTATEMENTS] = {
 			      " (SELECT changed FROM ref WHERE repo = ?1 AND oid IS NULL"
 			      " ORDER BY changed DESC LIMIT 1 OFFSET ?2)",
 	[CATALOG_REFS_DROP] = "DELETE FROM ref WHERE repo = ?1",
-	[CATALOG_PACK_PUT] = "INSERT OR REPLACE INTO pack VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-	[CATALOG_PACK_FIND] = "SELECT idx_sha256, size, idx_size, name, offset FROM pack"
+	[CATALOG_PACK_PUT] = "INSERT OR REPLACE INTO pack VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[CATALOG_PACK_FIND] = "SELECT idx_sha256, size, idx_size, name, offset, inlined FROM pack"
 			      " WHERE repo = ?1 AND sha256 = ?2",
 	[CATALOG_PACKS_DROP] = "DELETE FROM pack WHERE repo = ?1",
+	[CATALOG_PACK_KIND] = "SELECT EXISTS (SELECT 1 FROM made WHERE repo = ?1 AND name = ?2),"
+			      " EXISTS (SELECT 1 FROM pack WHERE repo = ?1 AND name = ?2)",
+	[CATALOG_PACKS_STAGED] = "SELECT sha256 FROM pack WHERE repo = ?1 AND name = ?2"
+				 " AND NOT inlined",
+	[CATALOG_MADE_PUT] = "INSERT OR IGNORE INTO made VALUES (?1, ?2)",
+	[CATALOG_MADE_DROP] = "DELETE FROM made WHERE repo = ?1 AND name = ?2",
+	[CATALOG_MADES_DROP] = "DELETE FROM made WHERE repo = ?1",
 	[CATALOG_NEEDS] = "SELECT repo, sha256, idx_sha256, size, idx_size, name, offset, shard,"
 			  " node FROM need ORDER BY shard, offset",
 	[CATALOG_NEED_PUT] = "INSERT OR REPLACE INTO need"

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from harness import gitrun
+from harness import gitrun, packs
 from harness.wait import wait_for
 
 TREE = pathlib.Path(__file__).resolve().parents[3]
@@ -284,6 +284,7 @@ class Cluster:
         """What the nodes' folders hold, by plain git; asserts that it is the same, returns it."""
         nodes = nodes or self.nodes
         self.wait_equal(repo, nodes)
+        packs.at_rest(self, nodes)  # plain git's fsck complains of packs that go while it looks
         read = gitrun.dump if full else gitrun.refs
         seen = {n: read(self.git, self.repo_dir(n, repo)) for n in nodes}
         first = seen[nodes[0]]

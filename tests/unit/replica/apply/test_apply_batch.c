@@ -277,10 +277,10 @@ test_bad_folder(void **state)
 	world_expect(w, &create, VERDICT_EFFECTIVE);
 	WAIT_FOR(w, w->needs == 1 && w->halts == 1 && w->resumes == 1);
 	stage(w, &p);
-	apply_pack_arrived(w->apply, repo1, p.pack.sha256);
+	arrive(w, &p.pack);
 	WAIT_FOR(w, w->needs == 2); /* it could not be put there: asked for again */
 	sh("cd %s/repos/o/one.git/objects && rm pack && mv saved pack", w->dir);
-	apply_pack_arrived(w->apply, repo1, p.pack.sha256);
+	arrive(w, &p.pack);
 	WAIT_FOR(w, w->wholes == 1);
 	expect_git(w, "o/one", mirror);
 	expect_refs(w, "o/one", mirror);

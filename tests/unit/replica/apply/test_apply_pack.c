@@ -56,10 +56,10 @@ test_staged_and_missing(void **state)
 	WAIT_FOR(w, w->needs == 2);
 	assert_int_equal(apply_shard_missing(w->apply, SHARD), 1);
 	/* it is said to have come and has not: told once more */
-	apply_pack_arrived(w->apply, repo1, q.pack.sha256);
+	arrive(w, &q.pack);
 	WAIT_FOR(w, w->needs == 3);
 	stage(w, &q);
-	apply_pack_arrived(w->apply, repo1, q.pack.sha256);
+	arrive(w, &q.pack);
 	WAIT_FOR(w, w->wholes == 1);
 	repo = repo_find(w->table, "o/one");
 	assert_int_equal(repo->shared.missing, 0);

@@ -91,12 +91,83 @@ test_newer_format(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(sqlite3_exec(c->db, "PRAGMA user_version = 2", NULL, NULL, NULL), 0);
+	assert_int_equal(sqlite3_exec(c->db, "PRAGMA user_version = 3", NULL, NULL, NULL), 0);
 	catalog_close(&c);
 	assert_int_equal(catalog_open(&c, dir, "demo", "node1", &id, &err), ERR_VERSION);
 }
 
 static const uint8_t id1[16] = { 1 }, id2[16] = { 2 };
+
+/* A catalog of format 1 is taken over, with its packs. */
+static void
+test_older_format(void **state)
+{
+	static const char back[] =
+		"DROP TABLE made; DROP INDEX pack_name; ALTER TABLE pack DROP COLUMN inlined;"
+		"INSERT INTO pack VALUES (x'01000000000000000000000000000000',"
+		" x'0202020202020202020202020202020202020202020202020202020202020202',"
+		" x'0303030303030303030303030303030303030303030303030303030303030303', 5, 6, 'aa', "
+		"7);"
+		"PRAGMA user_version = 1";
+	struct catalog *c = open_it(NULL);
+	enum catalog_pack_kind kind;
+	struct catalog_pack p;
+	uint8_t sum[32];
+	struct err err;
+
+	(void)state;
+	assert_int_equal(sqlite3_exec(c->db, back, NULL, NULL, NULL), SQLITE_OK);
+	catalog_close(&c);
+	c = open_it(NULL);
+	memset(sum, 2, sizeof(sum));
+	ok(catalog_find_pack(c, id1, sum, &p, &err), &err);
+	assert_string_equal(p.name, "aa");
+	assert_false(p.inlined);
+	ok(catalog_pack_kind(c, id1, "aa", &kind, &err), &err);
+	assert_int_equal(kind, CATALOG_PACK_NAMED);
+	catalog_close(&c);
+}
+
+static int
+count_staged(const uint8_t sha256[32], void *arg, struct err *err UNUSED)
+{
+	*(unsigned *)arg += sha256[0];
+	return 0;
+}
+
+static void
+test_made(void **state)
+{
+	struct catalog *c = open_it(NULL);
+	struct catalog_pack p = { .size = 5, .name = "aa" }, found;
+	enum catalog_pack_kind kind;
+	unsigned sum = 0;
+	struct err err;
+
+	(void)state;
+	memcpy(p.id, id1, 16);
+	p.sha256[0] = 1;
+	ok(catalog_put_pack(c, &p, &err), &err);
+	p.sha256[0] = 2;
+	ok(catalog_put_pack(c, &p, &err), &err);
+	p.sha256[0] = 4;
+	p.inlined = true;
+	ok(catalog_put_pack(c, &p, &err), &err);
+	ok(catalog_find_pack(c, id1, p.sha256, &found, &err), &err);
+	assert_true(found.inlined);
+	ok(catalog_staged_packs(c, id1, "aa", count_staged, &sum, &err), &err);
+	assert_int_equal(sum, 1 + 2);
+	ok(catalog_pack_kind(c, id2, "aa", &kind, &err), &err);
+	assert_int_equal(kind, CATALOG_PACK_UNKNOWN);
+	ok(catalog_put_made(c, id2, "aa", &err), &err);
+	ok(catalog_put_made(c, id2, "aa", &err), &err);
+	ok(catalog_pack_kind(c, id2, "aa", &kind, &err), &err);
+	assert_int_equal(kind, CATALOG_PACK_MADE);
+	ok(catalog_drop_made(c, id2, "aa", &err), &err);
+	ok(catalog_pack_kind(c, id2, "aa", &kind, &err), &err);
+	assert_int_equal(kind, CATALOG_PACK_UNKNOWN);
+	catalog_close(&c);
+}
 
 static void
 put_repo(struct catalog *c, const uint8_t id[16], const char *path)
@@ -435,6 +506,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newer_format, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_older_format, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_repositories, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tombstones_trimmed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shards, setup, teardown),
