@@ -20,6 +20,10 @@
 #define FAIL_NS (60 * CLOCK_SEC) /* doubled with each failure, up to an hour */
 #define FAIL_DOUBLINGS 6u
 #define DENIED_NS (100 * CLOCK_MSEC)
+/* Without a primary, nobody says whose turn it is.  After a while it is everybody's: with few packs for
+ * all is better served than by order. */
+#define NOBODY_NS CLOCK_SEC
+#define NOBODY_TRIES 5u
 #define BYTES_DUE (16u * 1024 * 1024)
 #define NICE 10
 
@@ -32,6 +36,7 @@ struct entry {
 	uint64_t not_before; /* clock_boot_ns */
 	uint64_t rest_until; /* the same; over at once when packs come fast */
 	unsigned failures;   /* in a row */
+	unsigned nobody;     /* the same: nobody gave a turn */
 	bool due;
 	TAILQ_ENTRY(entry) next;
 };
@@ -52,7 +57,8 @@ struct repacks {
 	struct turn *turn;
 	struct repack *repack;
 	uint64_t began;
-	bool asked, yes, stopped;
+	enum turn_word word;
+	bool stopped;
 	/* the slow round over all */
 	uint8_t (*round)[16]; /* owned */
 	size_t round_at, round_n;
@@ -128,7 +134,6 @@ end_now(struct repacks *r)
 	repack_free(&r->repack);
 	repo_unref(&r->repo);
 	r->now = NULL;
-	r->asked = false;
 }
 
 static void
@@ -211,22 +216,23 @@ on_go(void *arg)
 
 	if (e == NULL || r->repack != NULL)
 		return;
-	if (r->yes && !r->stopped) {
+	e->nobody = r->word == TURN_NOBODY ? e->nobody + 1 : 0;
+	if ((r->word == TURN_YES || e->nobody > NOBODY_TRIES) && !r->stopped) {
 		start_repack(r);
 		return;
 	}
-	e->not_before = clock_boot_ns() + DENIED_NS;
+	e->not_before = clock_boot_ns() + (e->nobody > 0 ? NOBODY_NS : DENIED_NS);
 	end_now(r);
 	put_due(r, e);
 	begin_next(r);
 }
 
 static void
-on_turn(bool yes, void *arg)
+on_turn(enum turn_word word, void *arg)
 {
 	struct repacks *r = OBJ_FROM(arg, struct repacks, REPACKS_MAGIC);
 
-	r->yes = yes;
+	r->word = word;
 	loop_task_put(r->serve->loop, &r->go);
 }
 
@@ -278,7 +284,6 @@ begin_next(struct repacks *r)
 		return;
 	copy_path(r);
 	r->now = e;
-	r->yes = false;
 	r->turn = turn_ask(r->serve->turns, s, on_turn, r);
 }
 

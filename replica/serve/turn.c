@@ -91,27 +91,25 @@ turn_answer(struct serve *s, struct http_xchg *x, struct shard *shard)
 		http_xchg_reply(x, 204, NULL, NULL, SLICE_NONE);
 		return;
 	}
-	if (!shard_is_primary(shard)) {
-		err_set(&err, ERR_WRONG_NODE, "this node is not the primary of the shard");
-		serve_refuse(s, x, shard, &err);
-		return;
-	}
 	/* No refusal that is worth a log line: it is asked again. */
-	http_xchg_reply(x, take(s->turns, shard_index(shard), node) ? 204 : 409, NULL, NULL,
-			SLICE_NONE);
+	http_xchg_reply(x,
+			!shard_is_primary(shard)                   ? 421
+			: take(s->turns, shard_index(shard), node) ? 204
+								   : 409,
+			NULL, NULL, SLICE_NONE);
 }
 
 /* --- the asker's side ----------------------------------------------------------------------- */
 
 static void
-tell(struct turn *t, bool yes)
+tell(struct turn *t, enum turn_word word)
 {
 	turn_fn *told = t->told;
 
-	t->held |= yes;
+	t->held |= word == TURN_YES;
 	t->told = NULL;
 	if (told != NULL)
-		told(yes, t->arg);
+		told(word, t->arg);
 }
 
 static void on_timer(void *arg);
@@ -120,14 +118,17 @@ static void
 on_answer(struct http_call *call, enum http_call_event ev, void *arg)
 {
 	struct turn *t = OBJ_FROM(arg, struct turn, TURN_MAGIC);
-	bool yes;
+	enum turn_word word = TURN_NOBODY;
 
 	if (ev == CALL_CONTINUE)
 		return;
-	yes = ev == CALL_HEAD && http_call_response(call)->status == 204;
+	if (ev == CALL_HEAD && http_call_response(call)->status == 204)
+		word = TURN_YES;
+	else if (ev == CALL_HEAD && http_call_response(call)->status == 409)
+		word = TURN_NO;
 	http_call_free(&t->call);
 	timer_set(t->timer, RENEW_MSEC);
-	tell(t, yes);
+	tell(t, word);
 }
 
 static struct http_call *
@@ -158,13 +159,13 @@ ask(struct turn *t)
 	if (shard_is_primary(t->shard)) {
 		yes = take(t->all, shard_index(t->shard), t->all->serve->self);
 		timer_set(t->timer, RENEW_MSEC);
-		tell(t, yes);
+		tell(t, yes ? TURN_YES : TURN_NO);
 		return;
 	}
 	t->call = call(t->all, t->shard, false, on_answer, t);
 	timer_set(t->timer, t->call != NULL ? ANSWER_MSEC : RENEW_MSEC);
 	if (t->call == NULL)
-		tell(t, false);
+		tell(t, TURN_NOBODY);
 }
 
 /* No answer, or time to renew. */
@@ -176,7 +177,7 @@ on_timer(void *arg)
 
 	http_call_free(&t->call);
 	if (was_asked && t->told != NULL) {
-		tell(t, false);
+		tell(t, TURN_NOBODY);
 		return;
 	}
 	if (t->held)

@@ -18,8 +18,13 @@ void turns_free(struct turns **);
 /* POST /gs/turn: gitshard-node asks for the shard's turn, or gives it back (gitshard-turn: give). */
 void turn_answer(struct serve *, struct http_xchg *, struct shard *);
 
+enum turn_word {
+	TURN_YES,    /* until turn_give */
+	TURN_NO,     /* another member has it */
+	TURN_NOBODY, /* there is no primary to be asked */
+};
 /* May this node begin?  told comes once, perhaps before it returns. */
-typedef void turn_fn(bool yes, void *arg);
+typedef void turn_fn(enum turn_word, void *arg);
 struct turn *turn_ask(struct turns *, struct shard *, turn_fn *told, void *arg);
 /* Given back, or no longer wanted; nothing is told any more. */
 void turn_give(struct turn **);

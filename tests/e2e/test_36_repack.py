@@ -1,4 +1,5 @@
 """Few packs: a repository that is pushed to without end stays quick, and nobody notices the repacks."""
+import json
 import os
 import random
 import subprocess
@@ -240,3 +241,27 @@ def test_too_little_disk(make_cluster, git, tmp_path, new_name):
     finally:
         c.down()
         disks[0].umount()
+
+
+def test_without_a_primary(make_cluster, git, tmp_path, new_name):
+    """Nobody can say whose turn it is: the followers still get to few packs, though a bit later."""
+    c = make_cluster("nobody", shards=4, sets=["node.repack_packs=0", "node.inline_max=8K"])
+    try:
+        u = Noise(c, git, tmp_path / "w", new_name("nobody"))
+        for _ in range(12):
+            u.push()
+        c.wait_equal(u.repo)
+        p, followers = c.primary(u.repo), c.followers(u.repo)
+        assert packs.count(c, followers[0], u.repo) == 12
+        assert not c.json(p, "/status")["repack"]["on"]
+        c.do("kill", p)
+        shape = json.loads((c.dir / "cluster.json").read_text())
+        shape["set"].remove("node.repack_packs=0")
+        (c.dir / "cluster.json").write_text(json.dumps(shape))
+        for n in followers:
+            c.do("stop", n)
+            c.do("start", n)
+        wait_for(lambda: all(packs.count(c, n, u.repo) == 1 for n in followers), 30,
+                 lambda: f"few packs: {[packs.count(c, n, u.repo) for n in followers]}")
+    finally:
+        c.down()
