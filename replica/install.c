@@ -7,6 +7,7 @@
 
 #include "gitproto/base/buf.h"
 #include "gitproto/base/fsio.h"
+#include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/net/unix_server.h"
 #include "replica/repo/git_env.h"
@@ -66,6 +67,7 @@ install_dirs(struct install_dirs *d, const struct replica_conf *c, struct err *e
 	d->hooks = join(d->data, "hooks");
 	d->learn = join(d->data, "learn");
 	d->map_cache = join(d->data, "map.json");
+	d->unfit = join(d->data, "unfit");
 	rc = fsio_mkdirs(c->root, 0755, err);
 	if (rc == 0)
 		rc = fsio_mkdirs(d->data, 0700, err);
@@ -95,6 +97,30 @@ default_hook(void)
 	if (slash != NULL)
 		*slash = '\0';
 	return join(self, "gitshard-hook");
+}
+
+void
+install_mark_unfit(const struct install_dirs *d, const struct err *why)
+{
+	struct err err;
+
+	if (fsio_write(d->unfit, slice_str(err_text(why)), 0644, &err) != 0)
+		log_error("-", "unfit", "path=%s why=%s", d->unfit,
+			  log_value(err_text(&err), strlen(err_text(&err))));
+}
+
+int
+install_check_fit(const struct install_dirs *d, struct err *err)
+{
+	struct buf why = BUF_MAX(sizeof(err->text));
+	int rc = fsio_read(&why, d->unfit, why.max, err);
+
+	if (rc == 0)
+		rc = err_set(err, ERR_CORRUPT, "%s", buf_str(&why));
+	else if (rc == ERR_NOT_FOUND)
+		rc = 0;
+	buf_release(&why);
+	return rc;
 }
 
 int
@@ -145,5 +171,6 @@ install_release(struct install_dirs *d)
 	free(d->sock);
 	free(d->sock_dir);
 	free(d->map_cache);
+	free(d->unfit);
 	memset(d, 0, sizeof(*d));
 }

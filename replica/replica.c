@@ -84,6 +84,8 @@ on_fatal(const struct err *err, void *arg)
 	struct replica *r = arg;
 
 	log_error("-", "fatal", "why=%s", log_value(err_text(err), strlen(err_text(err))));
+	if (err->code == ERR_CORRUPT)
+		install_mark_unfit(&r->dirs, err);
 	r->exit_status = 1;
 	loop_stop(r->loop);
 }
@@ -155,6 +157,8 @@ open_state(struct replica *r, struct err *err)
 	int rc;
 
 	rc = install_dirs(&r->dirs, c, err);
+	if (rc == 0)
+		rc = install_check_fit(&r->dirs, err);
 	if (rc == 0)
 		rc = catalog_open(&r->catalog, r->dirs.data, c->cluster, c->name, &id, err);
 	if (rc == 0)

@@ -36,6 +36,24 @@ replica_place_ready(const struct replica *r, size_t shard)
 	       shard_applied(s) >= p->start_end && (shard_epoch(s) > 0);
 }
 
+/* What was read of the log is not in it any more.  What is here is kept: with the log it came from,
+ * the shard goes on. */
+static void
+stop_shard(struct replica *r, uint32_t shard, const char *event, const struct err *why)
+{
+	struct err err;
+
+	err_set(&err, ERR_CORRUPT,
+		"%s; nothing is written to this shard, and its copy here is kept as it is: bring "
+		"the "
+		"log back that was read, then start this node again",
+		err_text(why));
+	log_error("-", event, "shard=%" PRIu32 " why=%s", shard,
+		  log_value(err_text(&err), strlen(err_text(&err))));
+	r->places[shard].state = PLACE_BROKEN;
+	shards_on_halt(r->shards, shard, &err);
+}
+
 /* --- reading -------------------------------------------------------------------------------- */
 
 static void
@@ -61,10 +79,7 @@ loop_trouble(void *arg)
 	if (t->err.code == ERR_UNAVAILABLE || t->err.code == ERR_OK) {
 		replica_log_trouble(r, &t->err);
 	} else {
-		log_error("-", "log-broken", "shard=%" PRIu32 " why=%s", t->shard,
-			  log_value(err_text(&t->err), strlen(err_text(&t->err))));
-		r->places[t->shard].state = PLACE_BROKEN;
-		shards_on_halt(r->shards, t->shard, &t->err);
+		stop_shard(r, t->shard, "log-broken", &t->err);
 	}
 	free(t);
 }
@@ -90,11 +105,12 @@ run_look(void *arg)
 	uint64_t first;
 	int rc;
 
-	rc = apply_recheck(l->replica->apply, l->replica->log, l->shard, &l->err);
+	/* What is known of a shard is known also when its log is another one. */
+	rc = apply_shard_state(l->replica->apply, l->shard, &l->state, &l->err);
+	if (rc == 0)
+		rc = apply_recheck(l->replica->apply, l->replica->log, l->shard, &l->err);
 	if (rc == 0)
 		rc = commitlog_ends(l->replica->log, l->shard, &first, &l->end, &l->err);
-	if (rc == 0)
-		rc = apply_shard_state(l->replica->apply, l->shard, &l->state, &l->err);
 	l->err.code = rc;
 }
 
@@ -129,10 +145,7 @@ on_look(void *arg)
 	s = shards_add(r->shards, l->shard, &l->state, hash);
 	stage_hold_on_state(r->serve.holds, l->shard, &l->state);
 	if (l->err.code == ERR_CORRUPT) {
-		log_error("-", "log-cut", "shard=%" PRIu32 " why=%s", l->shard,
-			  log_value(err_text(&l->err), strlen(err_text(&l->err))));
-		p->state = PLACE_BROKEN;
-		shards_on_halt(r->shards, l->shard, &l->err);
+		stop_shard(r, l->shard, "log-cut", &l->err);
 		free(l);
 		return;
 	}

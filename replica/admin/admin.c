@@ -77,14 +77,24 @@ get_metrics(struct admin *a, struct http_xchg *x)
 	struct serve *s = a->serve;
 	struct repacks_state packs;
 	struct apply_counts n;
-	unsigned primary = 0;
+	unsigned primary = 0, halted = 0, stuck = 0;
 
 	replica_stats_text(&b);
 	apply_counts(s->apply, &n);
-	for (size_t i = 0; i < shards_count(s->shards); i++)
-		primary += shard_is_primary(shards_at(s->shards, i));
+	for (size_t i = 0; i < shards_count(s->shards); i++) {
+		const struct shard *sh = shards_at(s->shards, i);
+
+		primary += shard_is_primary(sh);
+		halted += shard_halted(sh) != NULL;
+		stuck += shard_stuck(sh) != NULL;
+	}
 	add_gauge(&b, "gitshard_shards", "shards on this node", shards_count(s->shards));
 	add_gauge(&b, "gitshard_shards_primary", "shards this node is primary of", primary);
+	add_gauge(&b, "gitshard_shards_halted", "shards stopped on this node, for their log",
+		  halted);
+	add_gauge(&b, "gitshard_shards_stuck", "shards that this node cannot write to disk", stuck);
+	add_gauge(&b, "gitshard_log_away", "1: the commit log is away, pushes are refused",
+		  a->log_away(a->arg));
 	add_gauge(&b, "gitshard_pushes_active", "pushes under way", pushes_active(s->pushes));
 	add_gauge(&b, "gitshard_outcomes_unknown",
 		  "appends whose outcome has been unknown for a second or more",
@@ -135,20 +145,21 @@ describe_open(const struct shard_open *o, void *arg)
 }
 
 static json_t *
-describe_shard(const struct serve *s, const struct shard *sh)
+describe_shard(const struct shard *sh)
 {
-	json_t *j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:i, s:i, s:I}", "shard",
-			      (json_int_t)shard_index(sh), "role", status_feed_role(sh, s->self),
-			      "epoch", (json_int_t)shard_epoch(sh), "position",
-			      (json_int_t)shard_position(sh), "applied",
-			      (json_int_t)shard_applied(sh), "missing_packs",
-			      (int)shard_missing(sh), "unresolved", (int)shard_unresolved(sh),
-			      "lease_ms", (json_int_t)(shard_lease_left_ns(sh) / 1000000));
+	json_t *j =
+		json_pack("{s:I, s:s, s:I, s:I, s:I, s:i, s:i, s:I}", "shard",
+			  (json_int_t)shard_index(sh), "role", status_feed_role(sh), "epoch",
+			  (json_int_t)shard_epoch(sh), "position", (json_int_t)shard_position(sh),
+			  "applied", (json_int_t)shard_applied(sh), "missing_packs",
+			  (int)shard_missing(sh), "unresolved", (int)shard_unresolved(sh),
+			  "lease_ms", (json_int_t)(shard_lease_left_ns(sh) / 1000000));
 	json_t *open = json_array();
 
 	json_object_set_new(j, "outcomes_unknown",
 			    json_integer(shard_open_each(sh, describe_open, open)));
 	json_object_set_new(j, "open", open);
+	json_object_set_new(j, "voter", json_boolean(shard_is_voter(sh)));
 	json_object_set_new(j, "primary",
 			    shard_primary(sh) != 0 ? json_integer(shard_primary(sh)) : json_null());
 	json_object_set_new(j, "halted",
@@ -205,7 +216,7 @@ get_status(struct admin *a, struct http_xchg *x)
 	free(all);
 	hex_encode(hex, s->incarnation, 16);
 	for (size_t i = 0; i < shards_count(s->shards); i++)
-		json_array_append_new(shards, describe_shard(s, shards_at(s->shards, i)));
+		json_array_append_new(shards, describe_shard(shards_at(s->shards, i)));
 	j = json_pack("{s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:I, s:{s:s, s:b, s:b, s:s}, s:I, s:o}",
 		      "node", a->node, "number", (json_int_t)s->self, "cluster", a->cluster,
 		      "incarnation", hex, "start", (json_int_t)a->start, "version", VERSION_TEXT,

@@ -128,19 +128,16 @@ refuse_without_log(struct fetch *f)
 	return fetch_refuse(f);
 }
 
-/* No proof, because the log is away: what was read before, if the site would rather have that.  Who
- * has seen more elsewhere does not get less here. */
-static enum fetch_step
-without_proof(struct fetch *f)
+/* What was read before, if the site would rather have that than nothing.  Who has seen more elsewhere
+ * does not get less here. */
+static bool
+may_do_without_proof(struct fetch *f)
 {
 	f->offset = shard_position(f->shard);
-	if (f->path.service == SERVICE_RECEIVE_PACK || seen_before(f) > f->offset ||
-	    !without_log_serves(&f->serve->without_log, shard_fresh_ns(f->shard), clock_boot_ns(),
-				f->age))
-		return refuse_without_log(f);
-	f->without_log = true;
-	f->step = st_applied;
-	return FETCH_NEXT;
+	f->without_log = f->path.service != SERVICE_RECEIVE_PACK && seen_before(f) <= f->offset &&
+			 without_log_serves(&f->serve->without_log, shard_fresh_ns(f->shard),
+					    clock_boot_ns(), f->age);
+	return f->without_log;
 }
 
 static void
@@ -158,11 +155,13 @@ on_proof(int rc, uint64_t offset, void *arg)
 		/* Deposed between the check and here: the other ways are open. */
 		f->waits++;
 		strict_read(f->serve->reads, f->shard, on_proof, f);
-	} else if (f->serve->log_away(f->serve->log_arg)) {
-		if (without_proof(f) == FETCH_NEXT)
-			run(f);
-	} else {
+	} else if (!f->serve->log_away(f->serve->log_arg)) {
 		refuse_late(f);
+	} else if (may_do_without_proof(f)) {
+		f->step = st_applied;
+		run(f);
+	} else {
+		refuse_without_log(f);
 	}
 }
 
@@ -179,6 +178,11 @@ st_where(struct fetch *f)
 {
 	if (serve_shard_of(f->serve, &f->shard, &f->path.repo, &f->err) != 0)
 		return fetch_refuse(f);
+	/* A log that is another one than was read is as good as none. */
+	if (shard_halted(f->shard) != NULL && may_do_without_proof(f)) {
+		f->step = st_applied;
+		return FETCH_NEXT;
+	}
 	if (shard_halted(f->shard) != NULL) {
 		err_set(&f->err, ERR_UNAVAILABLE, "shard %" PRIu32 " is stopped on this node: %s",
 			shard_index(f->shard), err_text(shard_halted(f->shard)));

@@ -165,6 +165,11 @@ st_where(struct push *p)
 {
 	if (serve_shard_of(p->serve, &p->shard, &p->path.repo, &p->err) != 0)
 		return refuse(p);
+	if (shard_halted(p->shard) != NULL) {
+		err_set(&p->err, ERR_UNAVAILABLE, "shard %" PRIu32 " is stopped on this node: %s",
+			shard_index(p->shard), err_text(shard_halted(p->shard)));
+		return refuse(p);
+	}
 	if (!shard_is_primary(p->shard)) {
 		err_set(&p->err, ERR_WRONG_NODE, "this node is not the primary of shard %" PRIu32,
 			shard_index(p->shard));

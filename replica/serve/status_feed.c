@@ -31,24 +31,19 @@ struct status_feed {
 };
 
 const char *
-status_feed_role(const struct shard *s, uint32_t self)
+status_feed_role(const struct shard *s)
 {
-	const struct verdict_state *st = shard_state(s);
-
 	if (shard_halted(s) != NULL)
 		return "halted";
 	if (shard_is_primary(s))
 		return "primary";
-	for (unsigned i = 0; i < st->n_voters; i++)
-		if (st->members[i].node == self)
-			return "follower";
-	return "learner";
+	return shard_is_voter(s) ? "follower" : "learner";
 }
 
 static void
-add_shard(struct buf *b, const struct shard *s, uint32_t self)
+add_shard(struct buf *b, const struct shard *s)
 {
-	buf_addf(b, "shard %" PRIu32 " %s %" PRIu64 " ", shard_index(s), status_feed_role(s, self),
+	buf_addf(b, "shard %" PRIu32 " %s %" PRIu64 " ", shard_index(s), status_feed_role(s),
 		 shard_epoch(s));
 	if (shard_primary(s) != 0)
 		buf_addf(b, "%" PRIu32, shard_primary(s));
@@ -72,7 +67,7 @@ add_all(struct buf *b, const struct serve *s)
 	buf_addf(b, "node %" PRIu32 " %s\n", s->self, hex);
 	add_map(b, s);
 	for (size_t i = 0; i < shards_count(s->shards); i++)
-		add_shard(b, shards_at(s->shards, i), s->self);
+		add_shard(b, shards_at(s->shards, i));
 	buf_add_str(b, "beat\n");
 }
 
@@ -120,7 +115,7 @@ on_change(void *arg)
 		add_map(&b, f->serve);
 	for (size_t i = 0; i < f->n_dirty; i++)
 		if (f->dirty[i]) {
-			add_shard(&b, shards_get(f->serve->shards, (uint32_t)i), f->serve->self);
+			add_shard(&b, shards_get(f->serve->shards, (uint32_t)i));
 			f->dirty[i] = false;
 		}
 	f->map_dirty = false;

@@ -14,6 +14,6 @@ void status_feed_free(struct status_feed **);
 void status_feed_open(struct status_feed *, struct http_xchg *);
 void status_feed_changed(struct status_feed *, struct shard *);
 void status_feed_map_changed(struct status_feed *);
-const char *status_feed_role(const struct shard *, uint32_t self); /* "primary" */
+const char *status_feed_role(const struct shard *); /* "primary" */
 
 #endif

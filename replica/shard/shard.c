@@ -117,6 +117,7 @@ append_start(struct shard *s)
 	r.start.number = s->all->opts.start;
 	memcpy(r.start.incarnation, s->all->opts.incarnation, sizeof(r.start.incarnation));
 	rnd_bytes(r.txn, sizeof(r.txn));
+	memcpy(s->start_txn, r.txn, sizeof(s->start_txn));
 	append_free_record(s, &r);
 }
 
@@ -254,18 +255,21 @@ on_fate(const struct fate_entry *e, enum fate fate, uint64_t offset, void *arg)
 			      : "another record took its place; push again");
 }
 
+/* R13.  A number that is this start's own, and not this start's record, is one that was made twice. */
 static void
 look_at_start(struct shard *s, const struct record *r)
 {
+	uint64_t own = s->all->opts.start;
 	struct err err;
 
 	if (memcmp(r->start.incarnation, s->all->opts.incarnation, 16) != 0 ||
-	    r->start.number <= s->all->opts.start)
+	    r->start.number < own ||
+	    (r->start.number == own && memcmp(r->txn, s->start_txn, RECORD_ID) == 0))
 		return;
 	err_set(&err, ERR_CORRUPT,
-		"the log knows start %" PRIu64 " of this disk, but this is only start %" PRIu64
+		"the log knows start %" PRIu64 " of this disk already, and this is start %" PRIu64
 		": it is an old copy; wipe the data and root directories and let it be refilled",
-		r->start.number, s->all->opts.start);
+		r->start.number, own);
 	s->all->opts.fatal(&err, s->all->opts.arg);
 }
 
@@ -475,6 +479,18 @@ const struct verdict_state *
 shard_state(const struct shard *s)
 {
 	return &s->state;
+}
+
+bool
+shard_is_voter(const struct shard *s)
+{
+	const struct verdict_state *st = &s->state;
+
+	for (unsigned i = 0; i < st->n_voters; i++)
+		if (st->members[i].node == s->all->self &&
+		    memcmp(st->members[i].incarnation, s->all->opts.incarnation, 16) == 0)
+			return true;
+	return false;
 }
 
 bool

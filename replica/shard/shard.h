@@ -81,6 +81,8 @@ uint64_t shard_position(const struct shard *); /* all below it has been read, an
 uint64_t shard_applied(const struct shard *);  /* all below it is durable here */
 uint64_t shard_epoch(const struct shard *);
 const struct verdict_state *shard_state(const struct shard *);
+/* Does this very disk count as a voter?  One that was lost and is new does not. */
+bool shard_is_voter(const struct shard *);
 bool shard_is_primary(const struct shard *);           /* R4: a reign of this boot */
 struct record_reign shard_reign(const struct shard *); /* ours, while primary */
 uint32_t shard_primary(const struct shard *);          /* holder's node; 0: nobody yet */

@@ -54,8 +54,9 @@ struct shard {
 	uint64_t applied;
 	struct lease lease;
 	struct fate_list fates;
-	uint64_t next_seq; /* of the present own reign */
-	uint64_t log_end;  /* not claimed before this was read */
+	uint64_t next_seq;            /* of the present own reign */
+	uint8_t start_txn[RECORD_ID]; /* of this boot's start record */
+	uint64_t log_end;             /* not claimed before this was read */
 	unsigned missing;
 	bool preferred, claiming, halted, stuck, told;
 	uint64_t barrier_ns; /* when the last barrier of the reign was asked for */

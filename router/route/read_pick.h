@@ -5,7 +5,7 @@
  *	1  well, not lagging, in the router's zone (or the router has none)
  *	2  well, not lagging
  *	3  well: it lags, or is a learner; the node itself makes the read wait until it is fresh
- *	4  connected, and its status is silent
+ *	4  connected, and its status is silent or it has stopped the shard
  * Within a class the client's own choice by rendezvous hash serves, so that the same client and
  * repository meet the same caches, unless it is notably more loaded than another one drawn at
  * random. */

@@ -115,11 +115,13 @@ look_at(const struct route *t, uint32_t shard, uint32_t node, struct read_pick_m
 	const struct status_line_shard *said = shards_member(t->shards, shard, node);
 	const struct node_sess *n = pool_node(t->pool, node);
 
-	if (n == NULL || (said != NULL && said->role == STATUS_LINE_HALTED))
+	if (n == NULL)
 		return false;
 	*out = (struct read_pick_member){ .node = node, .load = node_sess_load(n) };
 	out->connected = node_sess_state(n) != HEALTH_AWAY;
-	out->well = node_sess_state(n) == HEALTH_WELL;
+	/* One that has stopped the shard is asked when there is nobody else: it says why. */
+	out->well = node_sess_state(n) == HEALTH_WELL &&
+		    (said == NULL || said->role != STATUS_LINE_HALTED);
 	out->full = said != NULL && said->role != STATUS_LINE_LEARNER;
 	out->near = t->zone[0] == '\0' || strcmp(t->zone, node_sess_zone(n)) == 0;
 	out->lag = said != NULL ? lag_of(t, shard, said) : 0;

@@ -19,7 +19,10 @@ struct shard_view {
 	unsigned members, answers, behind, missing; /* behind: applied less than position */
 	const char *halted;                         /* borrowed from an answer; NULL: none */
 	const char *halted_on;
+	bool primary_halted;          /* on who leads it as its members have it */
 	const char *stuck, *stuck_on; /* the same for a disk that cannot be written */
+	const char *no_voter_on;      /* its disk is not the one that the shard counts on */
+	uint32_t no_voter;            /* the same one's number; 0: none */
 	unsigned unknown;             /* appends whose outcome is unknown */
 	const json_t *oldest;         /* of them and those to be answered yet; borrowed; or NULL */
 	const char *oldest_on;
@@ -63,10 +66,15 @@ view_shard(struct status *s, uint32_t node, const json_t *o)
 	if (print_get(o, "halted", NULL) != NULL) {
 		v->halted = print_get(o, "halted", "");
 		v->halted_on = s->map->nodes[node].name;
+		v->primary_halted |= number(o, "primary") == s->map->nodes[node].id;
 	}
 	if (print_get(o, "stuck", NULL) != NULL) {
 		v->stuck = print_get(o, "stuck", "");
 		v->stuck_on = s->map->nodes[node].name;
+	}
+	if (json_is_false(json_object_get(o, "voter")) && number(o, "epoch") > 0) {
+		v->no_voter = s->map->nodes[node].id;
+		v->no_voter_on = s->map->nodes[node].name;
 	}
 	v->unknown += (unsigned)number(o, "outcomes_unknown");
 	json_array_foreach(json_object_get(o, "open"), at, one)
@@ -108,7 +116,7 @@ static bool
 is_wanting(const struct shard_view *v)
 {
 	return v->primary == 0 || v->halted != NULL || v->stuck != NULL || v->oldest != NULL ||
-	       v->answers < v->members || v->missing > 0;
+	       v->no_voter != 0 || v->answers < v->members || v->missing > 0;
 }
 
 /* Pushes to it are refused. */
@@ -240,12 +248,22 @@ explain_shard(struct buf *out, const struct map *m, uint32_t shard, const struct
 	const struct map_node *named = map_node(m, v->named);
 
 	buf_addf(out, "shard %u:", shard);
-	if (v->primary == 0 && named != NULL)
+	if (v->primary == 0 && v->no_voter != 0 && v->named == v->no_voter)
+		buf_addf(out, " its primary %s came back with another disk and does not lead it;",
+			 named != NULL ? named->name : "?");
+	else if (v->primary == 0 && v->primary_halted)
+		buf_add_str(out, " its primary has stopped it;");
+	else if (v->primary == 0 && named != NULL)
 		buf_addf(out, " its primary %s gives no answer;", named->name);
 	else if (v->primary == 0)
 		buf_add_str(out, " no primary;");
 	if (v->answers < v->members)
 		buf_addf(out, " %u of %u members answer;", v->answers, v->members);
+	if (v->no_voter != 0)
+		buf_addf(out,
+			 " the copy on %s does not count for pushes: its disk is not the one that "
+			 "the shard was begun with;",
+			 v->no_voter_on);
 	if (v->missing > 0)
 		buf_addf(out, " %u members miss packs;", v->missing);
 	if (v->halted != NULL)

@@ -82,6 +82,15 @@ test_old_copy_of_the_disk(void **state)
 	wait_read(*state, n);
 	assert_int_equal(n->fatal, 1);
 	node_end(&n);
+	/* The copy was taken right before the start that the log knows. */
+	n = node_begin(*state, &(struct node_opts){ .node = 1, .start = 5 });
+	wait_read(*state, n);
+	assert_int_equal(n->fatal, 1);
+	node_end(&n);
+	n = node_begin(*state, &(struct node_opts){ .node = 1, .start = 6 });
+	wait_read(*state, n);
+	assert_int_equal(n->fatal, 0);
+	node_end(&n);
 	n = node_begin(*state, &(struct node_opts){ .node = 2, .start = 1 });
 	wait_read(*state, n);
 	assert_int_equal(n->fatal, 0);
