@@ -12,7 +12,7 @@ CHAOS_SECONDS ?= 120
 
 deps-kafka:
 	@$(MAKE) --no-print-directory deps
-	@tests/deps openjdk-17-jre-headless maven
+	@tests/deps openjdk-17-jre-headless maven openssl
 	@tests/kafka-jars $(KAFKA_VERSIONS)
 
 check-kafka: deps-kafka

@@ -36,6 +36,53 @@ def command(libs, etc, *more):
             f"-Dlog4j2.configurationFile={etc}/log4j2.properties", "-cp", f"{libs}/*", *more]
 
 
+USER, PASSWORD = "gitshard", "correct horse"
+
+
+def make_certificates(etc):
+    """A CA and, signed by it, what every broker shows: kafka-ca.pem, kafka-broker.pem."""
+    if (etc / "kafka-broker.pem").exists():
+        return
+    ca, key, csr = etc / "kafka-ca.pem", etc / "kafka-broker.key", etc / "kafka-broker.csr"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    alt = etc / "kafka-broker.ext"
+    alt.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    for args in (["req", "-x509", *curve, "-keyout", etc / "kafka-ca.key", "-out", ca, "-days", "30",
+                  "-subj", "/CN=a CA for tests"],
+                 ["req", *curve, "-keyout", key, "-out", csr, "-subj", "/CN=127.0.0.1"],
+                 ["x509", "-req", "-in", csr, "-CA", ca, "-CAkey", etc / "kafka-ca.key", "-CAcreateserial",
+                  "-days", "30", "-extfile", alt, "-out", etc / "kafka-broker.crt"]):
+        subprocess.run(["openssl", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
+                       check=True, timeout=30)
+    (etc / "kafka-broker.pem").write_text(key.read_text() + (etc / "kafka-broker.crt").read_text())
+
+
+def write_options(etc, password=PASSWORD, ca=None):
+    """The kafka_options of the daemons."""
+    path = etc / "kafka.properties"
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(f"security.protocol=SASL_SSL\nssl.ca.location={ca or etc / 'kafka-ca.pem'}\n"
+                    f"sasl.mechanism=SCRAM-SHA-512\nsasl.username={USER}\nsasl.password={password}\n")
+    return path
+
+
+def secure_rows(etc, member):
+    """A listener by TLS and SCRAM for clients; the brokers speak to each other on the plain one."""
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    return {
+        "listeners": f"PLAINTEXT://{member['listen']},CONTROLLER://{member['controller']},"
+                     f"SECURE://{member['secure']}",
+        "advertised.listeners": f"PLAINTEXT://{member['listen']},SECURE://{member['secure']}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.secure.scram-sha-512.sasl.jaas.config": scram,
+        "listener.name.secure.ssl.keystore.type": "PEM",
+        "listener.name.secure.ssl.keystore.location": etc / "kafka-broker.pem",
+    }
+
+
 def write_conf(path, number, member, voters, data):
     """path: of the broker's own file; log4j's go beside it."""
     rows = {
@@ -59,16 +106,20 @@ def write_conf(path, number, member, voters, data):
         "num.network.threads": 2,
         "num.io.threads": 4,
     }
+    if "secure" in member:
+        make_certificates(path.parent)
+        rows.update(secure_rows(path.parent, member))
     path.write_text("".join(f"{k}={v}\n" for k, v in rows.items()))
     (path.parent / "log4j.properties").write_text(LOG4J)
     (path.parent / "log4j2.properties").write_text(LOG4J2)
 
 
-def format_storage(libs, conf, data):
+def format_storage(libs, conf, data, secure):
     if (pathlib.Path(data) / "meta.properties").exists():
         return None
+    user = ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"] if secure else []
     r = subprocess.run(command(libs, conf.parent, "kafka.tools.StorageTool", "format", "-t",
-                               CLUSTER_ID, "-c", str(conf)),
+                               CLUSTER_ID, "-c", str(conf), *user),
                        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     return None if r.returncode == 0 else f"kafka storage format: {r.stdout}{r.stderr}"
 

@@ -1,5 +1,6 @@
 #include "shard-map/commitlog/commitlog_kafka.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@ struct kafka {
 	struct commitlog_kafka_watch *watch;
 	struct commitlog_kafka_write *write;
 	struct commitlog_kafka_read *read;
-	char turned_away[300]; /* in open, then of the watch's thread */
+	pthread_mutex_t lock;
+	char turned_away[300]; /* under lock: why a broker lets us in no more; "" */
 };
 
 static struct kafka *
@@ -35,18 +37,36 @@ kafka_of(struct commitlog *log)
 	return CONTAINER_OF(log, struct kafka, base);
 }
 
-/* That a broker does not let us in is told in its words, once; else one reads of failed transports. */
+/* That a broker does not let us in is told in its words, once while it lasts; else one reads of failed
+ * transports. */
 static void
 on_control_error(rd_kafka_t *rk UNUSED, int e, const char *reason, void *opaque)
 {
 	struct kafka *k = opaque;
+	bool known;
 
 	log_debug("-", "kafka-control", "why=%s", log_value(reason, strlen(reason)));
-	if ((e != RD_KAFKA_RESP_ERR__AUTHENTICATION && e != RD_KAFKA_RESP_ERR__SSL) ||
-	    k->turned_away[0] != '\0')
+	if (e != RD_KAFKA_RESP_ERR__AUTHENTICATION && e != RD_KAFKA_RESP_ERR__SSL)
 		return;
+	pthread_mutex_lock(&k->lock);
+	known = k->turned_away[0] != '\0';
 	snprintf(k->turned_away, sizeof(k->turned_away), "%s", reason);
-	log_warn("-", "log-turned-away", "why=%s", log_value(reason, strlen(reason)));
+	pthread_mutex_unlock(&k->lock);
+	if (!known)
+		log_warn("-", "log-turned-away", "why=%s", log_value(reason, strlen(reason)));
+}
+
+/* The rc of a question to the brokers, with the reason when it is theirs. */
+static int
+explain(struct kafka *k, int rc, struct err *err)
+{
+	pthread_mutex_lock(&k->lock);
+	if (rc == 0)
+		k->turned_away[0] = '\0';
+	else if (rc == ERR_UNAVAILABLE && k->turned_away[0] != '\0' && err != NULL)
+		err_prefix(err, "%s", k->turned_away);
+	pthread_mutex_unlock(&k->lock);
+	return rc;
 }
 
 static void
@@ -66,7 +86,12 @@ static void
 on_away(void *arg, const struct err *why)
 {
 	struct kafka *k = arg;
+	struct err words = { ERR_OK, "" };
 
+	if (why != NULL)
+		words = *why;
+	explain(k, words.code, &words);
+	why = why != NULL ? &words : NULL;
 	commitlog_kafka_write_away(k->write, why);
 	commitlog_kafka_read_away(k->read, why);
 }
@@ -91,6 +116,7 @@ close_kafka(struct commitlog *log)
 	commitlog_kafka_ask_free(&k->ask);
 	commitlog_kafka_client_close(&k->control);
 	commitlog_kafka_conf_release(&k->conf);
+	pthread_mutex_destroy(&k->lock);
 	free(k);
 }
 
@@ -136,8 +162,7 @@ look_at_topics(struct kafka *k, const struct commitlog_opts *opts, struct err *e
 	for (;;) {
 		rc = commitlog_kafka_topics_check(&k->control, &k->conf, OPEN_MSEC, err);
 		rd_kafka_poll(k->control.rk, 0);
-		if (rc == ERR_UNAVAILABLE && k->turned_away[0] != '\0')
-			err_prefix(err, "%s", k->turned_away);
+		explain(k, rc, err);
 		if (rc != ERR_NOT_FOUND || opts->wait || clock_boot_ns() > until)
 			return rc;
 		usleep(AGAIN_USEC);
@@ -147,8 +172,10 @@ look_at_topics(struct kafka *k, const struct commitlog_opts *opts, struct err *e
 static int
 open_control(struct kafka *k, const char *where, const struct commitlog_opts *opts, struct err *err)
 {
-	int rc = commitlog_kafka_conf_init(&k->conf, where, opts, err);
+	int rc;
 
+	pthread_mutex_init(&k->lock, NULL);
+	rc = commitlog_kafka_conf_init(&k->conf, where, opts, err);
 	if (rc < 0)
 		return rc;
 	return commitlog_kafka_client_open(&k->control, &k->conf, COMMITLOG_KAFKA_CONTROL,
@@ -215,20 +242,26 @@ unread(struct commitlog *log, uint32_t stream)
 static int
 ends(struct commitlog *log, uint32_t stream, uint64_t *first, uint64_t *next, struct err *err)
 {
-	return commitlog_kafka_ask_ends(kafka_of(log)->ask, stream, first, next, err);
+	struct kafka *k = kafka_of(log);
+
+	return explain(k, commitlog_kafka_ask_ends(k->ask, stream, first, next, err), err);
 }
 
 static int
 scan(struct commitlog *log, uint32_t stream, uint64_t from, uint64_t max, commitlog_read_fn *fn,
      void *arg, struct err *err)
 {
-	return commitlog_kafka_ask_scan(kafka_of(log)->ask, stream, from, max, fn, arg, err);
+	struct kafka *k = kafka_of(log);
+
+	return explain(k, commitlog_kafka_ask_scan(k->ask, stream, from, max, fn, arg, err), err);
 }
 
 static int
 trim(struct commitlog *log, uint32_t stream, uint64_t head, struct err *err)
 {
-	return commitlog_kafka_ask_trim(kafka_of(log)->ask, stream, head, err);
+	struct kafka *k = kafka_of(log);
+
+	return explain(k, commitlog_kafka_ask_trim(k->ask, stream, head, err), err);
 }
 
 static bool

@@ -27,8 +27,9 @@ SICK = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|
 
 class Cluster:
     def __init__(self, dir_, nodes=3, routers=1, build=None, shards=None, sets=(),
-                 prepare=None, brokers=None, called=None):
-        """brokers: the URL of another cluster's, shared; called: our name there."""
+                 prepare=None, brokers=None, called=None, secure=False):
+        """brokers: the URL of another cluster's, shared; called: our name there.  secure: one broker, by
+        TLS and SCRAM."""
         self.dir = pathlib.Path(dir_)
         self.nodes = [f"node{i}" for i in range(1, nodes + 1)]
         self.routers = [f"router{i}" for i in range(1, routers + 1)]
@@ -42,7 +43,8 @@ class Cluster:
         if brokers:
             args += ["--log", brokers]
         elif self.log == "kafka":
-            args += ["--log", self.log, "--brokers", BROKERS]
+            args += ["--log", self.log, "--brokers", BROKERS if not secure else "1"]
+            args += ["--kafka-secure"] if secure else []
             args += ["--kafka-version", KAFKA_VERSION] if KAFKA_VERSION else []
         if called:
             args += ["--name", called]
