@@ -1,6 +1,6 @@
 # make check: everything, in the order in which a failure says most; under 30 minutes on two cores.
 
-STAGES ?= check-build lint unit unit-tsan model-short fuzz e2e
+STAGES ?= check-build lint unit unit-tsan model-short fuzz e2e kafka-short
 JOBS := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 check:

@@ -1,4 +1,4 @@
-# What needs Kafka brokers; none of it is part of `make check`.
+# What needs Kafka brokers.  Of it, `make check` runs kafka-short: one broker, a minute or two.
 # make deps-kafka: a Java runtime, Maven, and by it the jars of each version.
 # make check-kafka: the log's conformance tests on one broker and on three of each version, then the
 #   end-to-end tests on three brokers.  E2E="..." as for make e2e; KAFKA_E2E= (nothing) leaves them out.
@@ -21,6 +21,11 @@ check-kafka: deps-kafka
 	@tests/kafka-conformance $(KAFKA_VERSIONS)
 	@$(if $(KAFKA_E2E),GITSHARD_LOG=kafka $(MAKE) --no-print-directory e2e)
 
+kafka-short:
+	@$(MAKE) --no-print-directory $(JOBS) B=debug all \
+		build/debug/tests/unit/shard-map/commitlog/test_commitlog_conformance
+	@MAKE='$(MAKE)' tests/kafka-short $(firstword $(KAFKA_VERSIONS))
+
 check-kafka-chaos: deps-kafka
 	@GITSHARD_LOG=kafka GITSHARD_CHAOS_SECONDS=$(CHAOS_SECONDS) \
 		$(MAKE) --no-print-directory e2e E2E="-s tests/e2e/test_80_brokers.py"
@@ -33,4 +38,4 @@ bench-log: deps-kafka
 
 -include $(O)/tests/bench/bench_log.d
 
-.PHONY: deps-kafka check-kafka check-kafka-chaos bench-log
+.PHONY: deps-kafka kafka-short check-kafka check-kafka-chaos bench-log
