@@ -139,7 +139,8 @@ finish(struct push *p)
 
 static void refuse_open(struct push *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* All that is neither committed nor already so. */
+/* All that is neither committed nor already so; an atomic push is answered whole: nothing of it is
+ * committed then, and what is already so shares the words of the rest. */
 static void
 refuse_open(struct push *p, const char *fmt, ...)
 {
@@ -150,7 +151,7 @@ refuse_open(struct push *p, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	for (size_t i = 0; i < p->n_refs; i++)
-		if (!p->refs[i].done && !p->refs[i].in_record)
+		if (!p->refs[i].in_record && (p->atomic || !p->refs[i].done))
 			push_refuse_ref(&p->refs[i], "%s", text);
 }
 
@@ -163,7 +164,7 @@ on_late(void *arg)
 	if (!p->append_open)
 		return; /* nothing is appended after the deadline: whatever is waited for, refuses */
 	for (size_t i = p->next_ref - p->in_record; i < p->next_ref; i++)
-		if (p->refs[i].in_record && !p->refs[i].done)
+		if (p->atomic || (p->refs[i].in_record && !p->refs[i].done))
 			push_refuse_ref(&p->refs[i], "outcome unknown, push again");
 	for (size_t i = p->next_ref; i < p->n_refs; i++)
 		if (!p->refs[i].done)

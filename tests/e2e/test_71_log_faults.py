@@ -157,7 +157,7 @@ class World:
             t.join()
 
 
-def settle(c):
+def settle(c, n_shards=SHARDS):
     """Every append's fate is known, and everything applied everywhere."""
     seen = {}
 
@@ -170,7 +170,7 @@ def settle(c):
         shards = [s for n in c.nodes for s in seen[n]]
         return all(s["unresolved"] == 0 and s["applied"] == s["position"] and s["missing_packs"] == 0
                    and s["halted"] is None for s in shards) and \
-            all(len({s["position"] for s in shards if s["shard"] == i}) == 1 for i in range(SHARDS))
+            all(len({s["position"] for s in shards if s["shard"] == i}) == 1 for i in range(n_shards))
     wait_for(settled, 60, lambda: f"every fate is known: {seen}", step=0.1)
 
 
@@ -384,6 +384,26 @@ def test_log_faults(make_cluster, brokers, tmp_path, seed):
     if not GITSHARD_KEEP:
         c.remove()
         shutil.rmtree(tmp_path)
+
+
+def test_atomic_push_is_answered_whole(make_cluster, brokers, git, tmp_path):
+    """Also when a part of it is so already: it shares what becomes of the rest."""
+    c = make_cluster("whole", build="debug", shards=1, brokers=brokers, called="whole",
+                     sets=SETS + [f"node{i}.log=fault:{i},refuse=250,lost=250:{{log}}" for i in (1, 2, 3)])
+    work, url, answers = git.init(tmp_path / "w"), c.url("o/whole"), collections.Counter()
+    for i in range(60):
+        sha = git.commit(work)
+        r = git.run("push", "--porcelain", "--atomic", url, f"+{sha}:refs/heads/a", ":refs/heads/never",
+                    cwd=work, check=False)
+        told = re.findall(r"^([ +\-*!=])\t\S*:(refs/\S+)\t(?:\[remote rejected\] \((.*)\))?", r.out, re.M)
+        whys = {why for flag, ref, why in told}
+        assert len(told) in (0, 2) and len({flag == "!" for flag, _, _ in told}) < 2 and len(whys) < 2, str(r)
+        answers.update(whys)
+        if answers["fault: refuse"] and answers["outcome unknown, push again"]:
+            break
+    assert answers["fault: refuse"] and answers["outcome unknown, push again"], answers
+    settle(c, 1)
+    end_cluster(c)
 
 
 def test_every_end_was_seen():
