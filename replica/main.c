@@ -50,12 +50,13 @@ main(int argc, char **argv)
 		return 2;
 	}
 	git_libgit2_init();
-	if (replica_new(&r, &conf, &err) != 0) {
+	if (replica_new(&r, &conf, &err) == 0) {
+		status = replica_run(r);
+		replica_free(&r);
+	} else {
 		fprintf(stderr, "gitshard-replica: %s\n", err_text(&err));
-		return 1;
+		status = 1;
 	}
-	status = replica_run(r);
-	replica_free(&r);
 	conf_release(&replica_conf_table, &conf);
 	git_libgit2_shutdown();
 	return status;

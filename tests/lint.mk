@@ -1,6 +1,6 @@
 # make lint: what can be said of the code without running it; each part can be asked for alone.
 
-LINTS := floors headers sizes words format python cppcheck
+LINTS := floors headers sizes words named format python cppcheck
 
 lint:
 	@failed=0; for l in $(LINTS); do \
@@ -13,7 +13,7 @@ format:
 
 lint-headers:
 	@CC='$(CC)' FLAGS='$(CPPFLAGS) $(CFLAGS)' tests/lint/headers.sh
-lint-floors lint-sizes lint-words lint-format lint-python lint-cppcheck: lint-%:
+lint-floors lint-sizes lint-words lint-named lint-format lint-python lint-cppcheck: lint-%:
 	@tests/lint/$*.sh
 lint lint-headers: | build
 build:

@@ -1,5 +1,6 @@
 """The log is away: writes are refused at once and in words, reads as node.reads_without_log says, and all
 goes on alone.  The log is a file here, taken from its place; test_80_brokers has the same with brokers."""
+import os
 import subprocess
 import threading
 import time
@@ -12,6 +13,7 @@ from harness.wait import wait_for
 from test_50_kill import Pushing
 
 OPTIONS = {"shards": 8, "routers": 2}
+AWAY = float(os.environ.get("GITSHARD_AWAY_SECONDS", "0"))  # s more than it takes to be noticed
 AT_ONCE = 3.0  # s; routers try for 15 s where trying may help
 
 pytestmark = pytest.mark.skipif(harness.LOG != "file", reason="moves the log's file")
@@ -57,6 +59,7 @@ def test_refused_at_once_and_all_goes_on(own_cluster, tmp_path, new_name):
         r, seconds = timed(u.git.run, "ls-remote", c.url(u.repo), check=False)
         assert not r.ok and "the commit log is away" in r.err and "try again" in r.err, r
         assert seconds < AT_ONCE, seconds
+        time.sleep(AWAY)
         r, seconds = timed(c.ctl, "repo", "create", new_name("away"), check=False)
         assert r.returncode == 1 and "log" in r.stderr, r
         words = c.ctl("status", check=False).stderr

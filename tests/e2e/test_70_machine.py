@@ -387,13 +387,24 @@ def test_io_errors(make_cluster, tmp_path, new_name):
         fail.off()
 
 
+def test_started_on_a_full_disk(machine, tmp_path, new_name):
+    """It ends at once and says what to do; with room it starts."""
+    m, c = machine, machine.c
+    u = m.user_on("node2", new_name, tmp_path / "u")
+    c.do("stop", "node1")
+    m.disk.fill()
+    c.raw("start", str(c.dir), "node1", check=False)
+    wait_for(lambda: c.http("node1", "/healthz")[0] == 0, 10, "node1 ends")
+    words = (c.dir / "log" / "node1.log").read_text(errors="replace").strip().splitlines()[-1]
+    assert "make room" in words and "start again" in words, words
+    u.push()
+    m.disk.empty()
+    c.do("start", "node1")
+    wait_for(lambda: u.ref_at("node1") == (200, u.acked[-1]), 20, "node1 has caught up")
+    u.history_is_whole()
+
+
 # ---- the log away ----------------------------------------------------------------------------
-
-def state_of(c, name):
-    with open(f"/proc/{c.pid(name)}/stat") as f:
-        text = f.read()
-    return text[text.rindex(")") + 2]
-
 
 def test_log_lock_held_by_a_stopped_process(machine, tmp_path, new_name):
     """A writer is stopped with the log's lock in its hands: no other can write.  Pushes end in words,
@@ -406,7 +417,7 @@ def test_log_lock_held_by_a_stopped_process(machine, tmp_path, new_name):
     t = threading.Thread(target=lambda: results.append(holder.push(check=False)))
     t.start()
     try:
-        wait_for(lambda: state_of(c, "node3") == "T", 20, "node3 is stopped")
+        wait_for(lambda: c.state_of("node3") == "T", 20, "node3 is stopped")
         before = u.acked[-1]
         r = u.push(check=False)
         assert not r.ok, r

@@ -129,6 +129,11 @@ class Cluster:
     def pid(self, name):
         return int((self.dir / "run" / f"{name}.pid").read_text())
 
+    def state_of(self, name):
+        """The process's, as the kernel has it: "T" is stopped."""
+        text = pathlib.Path(f"/proc/{self.pid(name)}/stat").read_text()
+        return text[text.rindex(")") + 2]
+
     def children(self):
         """Processes that a daemon started and that still live: [(pid, command)]."""
         try:
