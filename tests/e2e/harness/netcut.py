@@ -1,5 +1,6 @@
 """A network cut between nodes, while clients, routers and the log are reached: see netcut.c."""
 import os
+import pathlib
 import subprocess
 
 
