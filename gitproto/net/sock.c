@@ -11,6 +11,10 @@
 #include "gitproto/base/mem.h"
 #include "gitproto/base/slice.h"
 
+/* Bytes that the kernel takes before it can send them.  Its own bound is megabytes: on a slow line a
+ * PING would wait behind them for longer than a peer that is well takes to answer. */
+#define UNSENT_MAX (128 * 1024)
+
 static int
 parse_port(uint16_t *out, struct slice s)
 {
@@ -121,12 +125,13 @@ sock_listen(int *out, struct sock_addr *bound, const struct sock_addr *at, bool 
 }
 
 static void
-set_nodelay(int fd)
+set_options(int fd)
 {
-	int one = 1;
+	int one = 1, unsent = UNSENT_MAX;
 
-	/* a unix socket in a test has no such option */
+	/* a unix socket in a test has no such options */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
 int
@@ -138,7 +143,7 @@ sock_accept(int listen_fd, struct sock_addr *peer)
 	fd = accept4(listen_fd, (struct sockaddr *)&peer->ss, &peer->len,
 		     SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
-		set_nodelay(fd);
+		set_options(fd);
 	return fd;
 }
 
@@ -167,7 +172,7 @@ hand_over(struct sock_dial *d, const char *why)
 		fd = -1;
 	}
 	if (fd >= 0)
-		set_nodelay(fd);
+		set_options(fd);
 	d->fn(fd, why, d->arg);
 }
 

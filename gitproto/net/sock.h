@@ -23,7 +23,8 @@ unsigned sock_port(const struct sock_addr *);
 /* A listening descriptor, nonblocking; *bound is what the kernel chose. */
 MUST_CHECK int sock_listen(int *fd, struct sock_addr *bound, const struct sock_addr *at,
 			   bool reuse_port, struct err *);
-/* The next connection: a descriptor with TCP_NODELAY, or -1 (errno). */
+/* The next connection: a descriptor with TCP_NODELAY and little that waits in the kernel to be sent (as
+ * a dialled one), or -1 (errno). */
 int sock_accept(int listen_fd, struct sock_addr *peer);
 
 /* One attempt to connect.  fn is called once, from the loop: fd >= 0 is then its own, otherwise why
