@@ -226,6 +226,7 @@ start_parts(struct replica *r, struct err *err)
 	r->serve.inline_max = c->inline_max;
 	r->serve.max_push = c->max_push;
 	r->serve.min_free = c->min_free;
+	r->serve.stage_budget = c->stage_budget;
 	r->serve.max_children = (unsigned)c->max_children;
 	r->serve.auto_create = c->auto_create;
 	rc = serve_start(&r->serve, err);

@@ -36,6 +36,10 @@ static const struct conf_opt opts[] = {
 	     .max = RECORD_INLINE_MAX),
 	CONF(BYTES, C, max_push, "node.max_push", "0", "largest pack of a push, 0: no limit"),
 	CONF(BYTES, C, min_free, "node.min_free", "64M", "pushes are refused below this much disk"),
+	CONF(BYTES, C, stage_budget, "node.stage_budget", "64M",
+	     "memory for packs on their way to voters, and as much again for those from others; "
+	     "each other node has an equal share, at least one pack",
+	     .min = 1 << 20, .max = INT64_MAX),
 	CONF(BYTES, C, refs_memory, "node.refs_memory", "512M", "memory for refs"),
 	CONF(MSEC, C, push_deadline, "node.push_deadline", "20s", "of lock, quorum and log"),
 	CONF(MSEC, C, read_deadline, "node.read_deadline", "15s", "of a strict read"),

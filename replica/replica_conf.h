@@ -12,7 +12,7 @@ struct replica_conf {
 	char *name, *listen, *admin, *root, *data, *hook;
 	bool auto_create, lease_reads;
 	char *reads_without_log;
-	uint64_t inline_max, max_push, min_free, refs_memory;
+	uint64_t inline_max, max_push, min_free, stage_budget, refs_memory;
 	uint64_t push_deadline, read_deadline, projection_check, trash_grace; /* msec */
 	int64_t max_children, workers, repack_packs;
 };

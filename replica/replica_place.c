@@ -10,6 +10,7 @@
 #include "gitproto/base/mem.h"
 #include "replica/replica_impl.h"
 #include "replica/serve/stage_hold.h"
+#include "replica/serve/stage_slot.h"
 #include "replica/serve/status_feed.h"
 
 #define AGAIN_MSEC 1000 /* before a log that did not answer is asked again */
@@ -250,6 +251,7 @@ on_map(const struct map *m, bool from_log, void *arg)
 	r->serve.self = self->id;
 	shards_set_self(r->shards, self->id, m->uuid);
 	put_peers(r, m);
+	stage_slots_set_peers(r->serve.slots, m->nnodes - 1);
 	grow_places(r, m->nshards);
 	for (uint32_t i = 0; i < m->nshards; i++)
 		place_shard(r, m, i);

@@ -14,7 +14,9 @@
 #include "replica/serve/push.h"
 #include "replica/serve/repo_admin.h"
 #include "replica/serve/room.h"
+#include "replica/serve/stage_come.h"
 #include "replica/serve/stage_hold.h"
+#include "replica/serve/stage_slot.h"
 #include "replica/serve/status_feed.h"
 #include "replica/shard/shard_open.h"
 #include "shard-map/commitlog/commitlog_fault.h"
@@ -71,6 +73,26 @@ outcomes_unknown(const struct serve *s)
 }
 
 static void
+add_staging(struct buf *b, const struct serve *s)
+{
+	struct stage_slot_counts sends;
+
+	stage_slots_count(s->slots, &sends);
+	add_gauge(b, "gitshard_stage_sending", "packs on their way to a voter", sends.sending);
+	add_gauge(b, "gitshard_stage_lingering",
+		  "packs on their way to a slow voter after their push was decided",
+		  sends.lingering);
+	add_gauge(b, "gitshard_stage_waiting",
+		  "packs that wait until a slow voter has taken in others", sends.waiting);
+	add_gauge(b, "gitshard_stage_slots", "packs that may be on their way to each other node",
+		  stage_slots_each(s->slots));
+	add_gauge(b, "gitshard_stage_coming", "packs of pushes on their way here",
+		  stage_comes_count(s->comes));
+	add_gauge(b, "gitshard_stage_coming_bytes", "bytes still to come of them",
+		  stage_comes_left(s->comes));
+}
+
+static void
 get_metrics(struct admin *a, struct http_xchg *x)
 {
 	struct buf b = BUF_MAX(MAX_TEXT);
@@ -102,6 +124,7 @@ get_metrics(struct admin *a, struct http_xchg *x)
 	add_gauge(&b, "gitshard_git_children", "git processes running", child_running(s->children));
 	add_gauge(&b, "gitshard_staged_packs", "packs held for pushes not decided yet",
 		  stage_holds_count(s->holds));
+	add_staging(&b, s);
 	add_gauge(&b, "gitshard_applied_records", "records applied since start", n.records);
 	add_gauge(&b, "gitshard_applied_updates", "effective updates applied since start",
 		  n.updates);

@@ -27,6 +27,14 @@ static const struct stats_row rows[RSTAT_COUNT] = {
 			    .sets = (const char *const[]){ "end=\"ok\"", "end=\"failed\"", NULL } },
 	[RSTAT_REPACK_TIME] = { "gitshard_repack_seconds", STATS_HIST, "time of a repack",
 				.bounds = STATS_USEC, .per_unit = 1000000 },
+	[RSTAT_PACK_BYTES] = { "gitshard_pack_bytes_sent_total", STATS_COUNTER,
+			       "bytes of packs sent: to voters as pushed, to members that missed "
+			       "them",
+			       .sets = (const char *const[]){ "to=\"voter\"", "to=\"member\"",
+							      NULL } },
+	[RSTAT_STAGE_ENDS] = { "gitshard_stage_ended_total", STATS_COUNTER,
+			       "copies to slow voters ended on their way, their push being "
+			       "decided" },
 };
 
 static struct stats *stats; /* made once, before any thread; lives as long as the process */

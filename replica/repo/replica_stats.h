@@ -15,10 +15,13 @@ enum replica_stat {
 	RSTAT_PACKS_GOT,   /* missing packs fetched from peers */
 	RSTAT_REPACKS,     /* set: enum repack_end */
 	RSTAT_REPACK_TIME, /* microseconds */
+	RSTAT_PACK_BYTES,  /* of packs and indexes sent; set: enum pack_to */
+	RSTAT_STAGE_ENDS,  /* copies of decided pushes that were ended on their way */
 	RSTAT_COUNT
 };
 enum read_way { READ_WAY_LEASE, READ_WAY_ASK, READ_WAY_BARRIER };
 enum repack_end { REPACK_END_OK, REPACK_END_FAILED };
+enum pack_to { PACK_TO_VOTER, PACK_TO_MEMBER };
 enum push_end { PUSH_END_OK, PUSH_END_REFUSED, PUSH_END_FAILED };
 
 void replica_stats_init(void);

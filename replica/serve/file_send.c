@@ -15,6 +15,7 @@ struct file_send {
 	int fds[2];            /* owned */
 	uint64_t left[2], at[2];
 	unsigned n, now;
+	enum pack_to to;
 	uint8_t *piece; /* owned */
 	ssize_t got;
 	bool reading;
@@ -57,6 +58,7 @@ on_piece(void *arg)
 		return;
 	}
 	stream_write(f->stream, slice_of(f->piece, (size_t)f->got));
+	replica_stats_add(RSTAT_PACK_BYTES, f->to, (uint64_t)f->got);
 	f->at[f->now] += (uint64_t)f->got;
 	f->left[f->now] -= (uint64_t)f->got;
 	file_send_go_on(f);
@@ -79,9 +81,19 @@ file_send_go_on(struct file_send *f)
 	work_do(f->work, read_piece, on_piece, f);
 }
 
+uint64_t
+file_send_left(const struct file_send *f)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = f->now; i < f->n; i++)
+		n += f->left[i];
+	return n;
+}
+
 struct file_send *
 file_send_new(struct work *w, struct stream *s, const int *fds, const uint64_t *sizes, unsigned n,
-	      file_send_fn *done, void *arg)
+	      enum pack_to to, file_send_fn *done, void *arg)
 {
 	struct file_send *f = MEM_NEW(struct file_send);
 
@@ -89,6 +101,7 @@ file_send_new(struct work *w, struct stream *s, const int *fds, const uint64_t *
 	f->work = w;
 	f->stream = s;
 	f->n = n;
+	f->to = to;
 	for (unsigned i = 0; i < n; i++) {
 		f->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 		f->left[i] = sizes[i];

@@ -5,16 +5,21 @@
 #include <sys/queue.h>
 
 #include "gitproto/base/check.h"
+#include "gitproto/base/clock.h"
 #include "gitproto/base/hex.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/repo/replica_stats.h"
 #include "replica/serve/pack_recv.h"
+#include "replica/serve/room.h"
 #include "replica/serve/serve.h"
+#include "replica/serve/stage_come.h"
 #include "replica/serve/stage_hold.h"
 
 #define AGAIN_MSEC 300
 #define GETS_MAX 4 /* at a time */
+/* A staged pack of which nothing came for so long is fetched elsewhere: its primary may be gone. */
+#define STILL_NS (3 * CLOCK_SEC)
 
 struct get {
 	unsigned magic;
@@ -27,6 +32,9 @@ struct get {
 	struct pack_recv *recv;
 	struct timer *again;
 	bool running;
+	bool short_of_room;  /* said so */
+	uint64_t come;       /* bytes of it that were here as pushed, when last looked */
+	uint64_t come_at_ns; /* when that changed; 0: never looked */
 	TAILQ_ENTRY(get) next;
 };
 
@@ -41,9 +49,20 @@ struct pack_gets {
 	TAILQ_HEAD(, get) wants;
 	LIST_HEAD(, got) got;
 	unsigned running;
+	struct timer *look; /* while some wait for what is on its way */
 };
 
 static void start(struct get *);
+
+/* The very pack is asked for; an answer may bring another one. */
+static void
+set_files(struct get *g)
+{
+	g->files = (struct apply_pack_files){ .size = g->need.pack_size,
+					      .idx_size = g->need.idx_size };
+	memcpy(g->files.sha256, g->need.pack_sha256, 32);
+	memcpy(g->files.idx_sha256, g->need.idx_sha256, 32);
+}
 
 static void
 start_more(struct pack_gets *all)
@@ -92,27 +111,50 @@ fail(struct get *g, const char *why)
 	timer_set(g->again, AGAIN_MSEC);
 }
 
+/* It lies in staging. */
+static void
+arrived(struct get *g)
+{
+	struct got *got = MEM_NEW(struct got);
+
+	memcpy(got->repo_id, g->need.repo_id, sizeof(got->repo_id));
+	memcpy(got->sha256, g->files.sha256, sizeof(got->sha256));
+	LIST_INSERT_HEAD(&g->all->got, got, next);
+	apply_pack_arrived(g->all->serve->apply, g->need.repo_id, g->need.pack_sha256, &g->files);
+	drop(g);
+}
+
 static void
 on_received(const struct err *err, void *arg)
 {
 	struct get *g = OBJ_FROM(arg, struct get, GET_MAGIC);
 	struct pack_gets *all = g->all;
 	struct err why = *err;
-	struct got *got;
 
 	if (why.code != 0) {
 		fail(g, err_text(&why));
 		return;
 	}
 	replica_stats_add(RSTAT_PACKS_GOT, 0, 1);
-	got = MEM_NEW(struct got);
-	memcpy(got->repo_id, g->need.repo_id, sizeof(got->repo_id));
-	memcpy(got->sha256, g->files.sha256, sizeof(got->sha256));
-	LIST_INSERT_HEAD(&all->got, got, next);
-	apply_pack_arrived(all->serve->apply, g->need.repo_id, g->need.pack_sha256, &g->files);
 	all->running--;
-	drop(g);
+	arrived(g);
 	start_more(all);
+}
+
+static bool
+has_room(struct get *g)
+{
+	struct err err;
+	int rc = room_for_pack(g->all->serve, g->files.size + g->files.idx_size, &err);
+
+	if (rc != 0 && !g->short_of_room)
+		log_warn("-", "need-room",
+			 "shard=%" PRIu32 " bytes=%" PRIu64
+			 " why=\"no room for a pack that a record "
+			 "names; make room on this disk, it is fetched then\"",
+			 g->need.shard, g->files.size);
+	g->short_of_room = rc != 0;
+	return rc == 0;
 }
 
 /* The very pack, or, where that was rolled up, one that was made anew of its objects and says so. */
@@ -123,7 +165,8 @@ read_files(struct get *g, const struct http_head *h)
 	bool made = http_head_get(h, "gitshard-made") != NULL;
 
 	if (!pack_name_parse(f->sha256, &f->size, http_head_get(h, "gitshard-pack")) ||
-	    !pack_name_parse(f->idx_sha256, &f->idx_size, http_head_get(h, "gitshard-idx")))
+	    !pack_name_parse(f->idx_sha256, &f->idx_size, http_head_get(h, "gitshard-idx")) ||
+	    f->size > INT64_MAX / 2 || f->idx_size > INT64_MAX / 2)
 		return false;
 	return made || (memcmp(f->sha256, g->need.pack_sha256, 32) == 0 &&
 			memcmp(f->idx_sha256, g->need.idx_sha256, 32) == 0 &&
@@ -146,6 +189,10 @@ on_call(struct http_call *call, enum http_call_event ev, void *arg)
 		fail(g, "that member gave another pack");
 		return;
 	}
+	if (!has_room(g)) {
+		fail(g, "no room on this disk");
+		return;
+	}
 	n = (struct pack_name){ .size = g->files.size, .idx_size = g->files.idx_size };
 	memcpy(n.sha256, g->files.sha256, 32);
 	memcpy(n.idx_sha256, g->files.idx_sha256, 32);
@@ -165,26 +212,64 @@ whom(struct get *g)
 
 	if (g->turn > 0 && n > 0)
 		node = st->members[g->turn % n].node;
-	return node != s->self ? peers_get(s->peers, node) : NULL;
+	return node != s->self ? peers_get_bulk(s->peers, node) : NULL;
+}
+
+/* Is it on its way as it was pushed, and does it come on? */
+static bool
+is_coming(struct get *g)
+{
+	uint64_t now = clock_boot_ns(), got;
+
+	if (!stage_come_find(g->all->serve->comes, g->need.pack_sha256, &got))
+		return false;
+	if (g->come_at_ns == 0 || got != g->come) {
+		g->come = got;
+		g->come_at_ns = now;
+	}
+	return now - g->come_at_ns < STILL_NS;
+}
+
+/* Needs no fetching: nobody wants it any more, or it is here, or it comes. */
+static bool
+settle(struct get *g)
+{
+	struct serve *s = g->all->serve;
+	struct repo *repo = repo_find_id(s->repos, g->need.repo_id);
+	uint8_t sha256[32];
+
+	if (repo == NULL) { /* deleted meanwhile */
+		memcpy(sha256, g->need.pack_sha256, sizeof(sha256));
+		drop(g);
+		stage_hold_fetched(s->holds, sha256);
+		return true;
+	}
+	repo_unref(&repo);
+	if (stage_hold_has(s->holds, g->need.pack_sha256)) {
+		arrived(g);
+		return true;
+	}
+	if (!is_coming(g))
+		return false;
+	timer_set(g->all->look, AGAIN_MSEC);
+	return true;
 }
 
 static void
 start(struct get *g)
 {
-	struct http_session *to = whom(g);
-	struct repo *repo = repo_find_id(g->all->serve->repos, g->need.repo_id);
+	struct http_session *to;
 	struct http_head *h;
 	char text[PACK_NAME_TEXT], hex[33];
 
-	if (repo == NULL) { /* deleted meanwhile: nobody needs it */
-		drop(g);
+	set_files(g);
+	if (settle(g))
 		return;
-	}
-	repo_unref(&repo);
+	to = whom(g);
 	g->running = true;
 	g->all->running++;
-	if (to == NULL) {
-		fail(g, "no session to that member");
+	if (to == NULL || !has_room(g)) {
+		fail(g, to == NULL ? "no session to that member" : "no room on this disk");
 		return;
 	}
 	h = http_head_new();
@@ -196,6 +281,19 @@ start(struct get *g)
 	http_head_addf(h, "gitshard-pack", "%s", text);
 	g->call = http_call_new(to, h, false, on_call, g);
 	http_head_free(&h);
+}
+
+static void
+on_look(void *arg)
+{
+	start_more(arg);
+}
+
+void
+pack_get_look(struct pack_gets *all)
+{
+	if (!TAILQ_EMPTY(&all->wants))
+		timer_set(all->look, 0);
 }
 
 void
@@ -238,6 +336,7 @@ pack_gets_new(struct serve *s)
 	all->serve = s;
 	TAILQ_INIT(&all->wants);
 	LIST_INIT(&all->got);
+	all->look = timer_new(s->loop, on_look, all);
 	return all;
 }
 
@@ -257,6 +356,7 @@ pack_gets_free(struct pack_gets **ap)
 	}
 	while (!TAILQ_EMPTY(&all->wants))
 		drop(TAILQ_FIRST(&all->wants));
+	timer_free(&all->look);
 	free(all);
 }
 
@@ -268,5 +368,45 @@ pack_gets_open(const struct pack_gets *all, uint32_t shard)
 
 	TAILQ_FOREACH (g, &all->wants, next)
 		n += g->need.shard == shard;
+	return n;
+}
+
+bool
+pack_get_wants(const struct pack_gets *all, const uint8_t sha256[32])
+{
+	const struct get *g;
+	const struct got *f;
+
+	TAILQ_FOREACH (g, &all->wants, next)
+		if (memcmp(g->need.pack_sha256, sha256, 32) == 0 ||
+		    memcmp(g->files.sha256, sha256, 32) == 0)
+			return true;
+	LIST_FOREACH (f, &all->got, next)
+		if (memcmp(f->sha256, sha256, 32) == 0)
+			return true;
+	return false;
+}
+
+bool
+pack_get_is_fetching(const struct pack_gets *all, const uint8_t repo_id[16],
+		     const uint8_t sha256[32])
+{
+	const struct get *g;
+
+	TAILQ_FOREACH (g, &all->wants, next)
+		if (g->running && memcmp(g->need.repo_id, repo_id, 16) == 0 &&
+		    memcmp(g->need.pack_sha256, sha256, 32) == 0)
+			return true;
+	return false;
+}
+
+uint64_t
+pack_gets_left(const struct pack_gets *all)
+{
+	const struct get *g;
+	uint64_t n = 0;
+
+	TAILQ_FOREACH (g, &all->wants, next)
+		n += g->recv != NULL ? pack_recv_left(g->recv) : 0;
 	return n;
 }

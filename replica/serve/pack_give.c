@@ -252,8 +252,8 @@ on_found(void *arg)
 	http_head_free(&h);
 	replica_stats_add(RSTAT_PACKS_SENT, 0, 1);
 	stream_on(http_xchg_stream(g->xchg), on_stream, g);
-	g->file = file_send_new(g->serve->work, http_xchg_stream(g->xchg), g->fd, sizes, 2, on_sent,
-				g);
+	g->file = file_send_new(g->serve->work, http_xchg_stream(g->xchg), g->fd, sizes, 2,
+				PACK_TO_MEMBER, on_sent, g);
 }
 
 static void

@@ -27,6 +27,7 @@ struct pack_recv {
 	EVP_MD_CTX *md;
 	unsigned now;   /* 0 pack, 1 index, 2 both are written */
 	uint64_t left;  /* of the file in work */
+	uint64_t todo;  /* of both, not taken from the stream; the loop's */
 	uint8_t *piece; /* owned */
 	size_t n;
 	bool working, finished;
@@ -179,6 +180,7 @@ go_on(struct pack_recv *r)
 	memcpy(r->piece, in.p, in.len);
 	r->n = in.len;
 	stream_take(r->from, in.len);
+	r->todo -= in.len;
 	r->working = true;
 	work_do(r->work, job, on_job, r);
 }
@@ -219,6 +221,7 @@ pack_recv_new(struct work *w, const char *staging, struct stream *from,
 	r->from = from;
 	r->name = *name;
 	r->left = name->size;
+	r->todo = name->size + name->idx_size;
 	r->piece = mem_alloc(PIECE);
 	r->md = EVP_MD_CTX_new();
 	r->done = done;
@@ -265,6 +268,12 @@ pack_recv_free(struct pack_recv **rp)
 {
 	if (*rp != NULL)
 		pack_recv_drop(rp, NULL, NULL);
+}
+
+uint64_t
+pack_recv_left(const struct pack_recv *r)
+{
+	return r->todo;
 }
 
 bool

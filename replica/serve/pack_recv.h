@@ -24,6 +24,8 @@ void pack_recv_free(struct pack_recv **);
  * worker may be giving the files their names at this moment. */
 void pack_recv_drop(struct pack_recv **, loop_fn *gone, void *arg);
 
+uint64_t pack_recv_left(const struct pack_recv *); /* bytes of both files that did not come yet */
+
 /* "HEX:SIZE" */
 MUST_CHECK bool pack_name_parse(uint8_t sha256[32], uint64_t *size, const char *text);
 #define PACK_NAME_TEXT 96

@@ -5,10 +5,14 @@
 
 #include "gitproto/base/mem.h"
 
+/* A PING waits behind what is in the buffers of both kernels, a megabyte perhaps, on a slow line. */
+#define BULK_PING_MSEC 15000
+
 struct peer {
 	uint32_t node;
 	char *addr;                   /* owned */
 	struct http_session *session; /* owned */
+	struct http_session *bulk;    /* owned */
 	LIST_ENTRY(peer) next;
 };
 
@@ -33,6 +37,7 @@ drop(struct peer *p)
 {
 	LIST_REMOVE(p, next);
 	http_session_free(&p->session);
+	http_session_free(&p->bulk);
 	free(p->addr);
 	free(p);
 }
@@ -74,6 +79,8 @@ peers_put(struct peers *ps, uint32_t node, const char *addr)
 	p->node = node;
 	p->addr = mem_strdup(addr);
 	p->session = http_session_new(ps->loop, &o);
+	o.ping_msec = BULK_PING_MSEC;
+	p->bulk = http_session_new(ps->loop, &o);
 	LIST_INSERT_HEAD(&ps->all, p, next);
 }
 
@@ -92,4 +99,12 @@ peers_get(struct peers *ps, uint32_t node)
 	struct peer *p = find(ps, node);
 
 	return p != NULL ? p->session : NULL;
+}
+
+struct http_session *
+peers_get_bulk(struct peers *ps, uint32_t node)
+{
+	struct peer *p = find(ps, node);
+
+	return p != NULL ? p->bulk : NULL;
 }

@@ -2,7 +2,9 @@
 
 #include <sys/statvfs.h>
 
+#include "replica/serve/pack_get.h"
 #include "replica/serve/serve.h"
+#include "replica/serve/stage_come.h"
 #include "shard-map/commitlog/commitlog_room.h"
 
 #define AGAIN "nothing was changed, push again when its operator has made room"
@@ -28,7 +30,9 @@ room_for_change(const struct serve *s, struct err *err)
 int
 room_for_pack(const struct serve *s, uint64_t bytes, struct err *err)
 {
-	bytes = bytes < UINT64_MAX - s->min_free ? bytes + s->min_free : UINT64_MAX;
+	uint64_t others = s->min_free + stage_comes_left(s->comes) + pack_gets_left(s->wants);
+
+	bytes = bytes < UINT64_MAX - others ? bytes + others : UINT64_MAX;
 	if (!has_room(s->data, bytes))
 		return err_set(err, ERR_FULL, "the disk of this voter is full");
 	return 0;

@@ -12,7 +12,9 @@
 #include "replica/serve/pack_give.h"
 #include "replica/serve/push.h"
 #include "replica/serve/repo_admin.h"
+#include "replica/serve/stage_come.h"
 #include "replica/serve/stage_hold.h"
+#include "replica/serve/stage_slot.h"
 #include "replica/serve/status_feed.h"
 #include "replica/serve/strict_read.h"
 #include "replica/serve/turn.h"
@@ -26,6 +28,8 @@ serve_start(struct serve *s, struct err *err)
 	s->feed = status_feed_new(s);
 	s->wants = pack_gets_new(s);
 	s->turns = turns_new(s);
+	s->slots = stage_slots_new(s->loop, s->stage_budget);
+	s->comes = stage_comes_new(s);
 	rc = stage_holds_new(&s->holds, s, err);
 	if (rc == 0)
 		rc = pushes_new(&s->pushes, s, err);
@@ -36,6 +40,8 @@ void
 serve_stop(struct serve *s)
 {
 	pushes_free(&s->pushes);
+	stage_slots_free(&s->slots);
+	stage_comes_free(&s->comes);
 	pack_gets_free(&s->wants);
 	stage_holds_free(&s->holds);
 	turns_free(&s->turns);
@@ -165,7 +171,7 @@ shard_named(struct serve *s, struct http_xchg *x)
 static void
 handle_stage(struct serve *s, struct http_xchg *x, struct shard *shard)
 {
-	stage_hold_receive(s->holds, x, shard);
+	stage_come_receive(s->comes, x, shard);
 }
 
 static void

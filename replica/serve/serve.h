@@ -20,7 +20,9 @@
 struct strict_reads;
 struct pushes;
 struct pack_gets;
+struct stage_comes;
 struct stage_holds;
+struct stage_slots;
 struct status_feed;
 struct turns;
 
@@ -47,6 +49,8 @@ struct serve {
 	struct strict_reads *reads;
 	struct pushes *pushes;
 	struct stage_holds *holds;
+	struct stage_comes *comes;
+	struct stage_slots *slots;
 	struct pack_gets *wants;
 	struct status_feed *feed;
 	struct turns *turns;
@@ -56,9 +60,10 @@ struct serve {
 	const char *log_url;
 	uint64_t read_msec, push_msec; /* deadlines */
 	struct without_log without_log;
-	uint64_t inline_max; /* bytes of a record with inline packs */
-	uint64_t max_push;   /* bytes of one pack, 0: no limit */
-	uint64_t min_free;   /* bytes that must be free on the disk for a push */
+	uint64_t inline_max;   /* bytes of a record with inline packs */
+	uint64_t max_push;     /* bytes of one pack, 0: no limit */
+	uint64_t min_free;     /* bytes that must be free on the disk for a push */
+	uint64_t stage_budget; /* bytes of memory for packs on their way to or from voters */
 	unsigned max_children;
 	bool auto_create;
 };

@@ -8,43 +8,24 @@
 #include <unistd.h>
 
 #include "gitproto/base/check.h"
-#include "gitproto/base/fault.h"
 #include "gitproto/base/fsio.h"
 #include "gitproto/base/hex.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
-#include "replica/repo/disk.h"
-#include "replica/repo/replica_stats.h"
+#include "replica/serve/pack_get.h"
 #include "replica/serve/pack_recv.h"
-#include "replica/serve/room.h"
 #include "replica/serve/serve.h"
+#include "replica/serve/stage_hold_impl.h"
 #include "shard-map/commitlog/staging.h"
 
-#define HOLD_FILE_MAX 65536
 #define HOLD_BYTES (4 + 16 + STAGING_HOLD_BYTES) /* shard, repository id, hold: in a .hold file */
 #define LOOK_MSEC 3000
-
-/* An unknown offset: the log has not decided about this hold. */
-#define OPEN UINT64_MAX
-
-struct hold {
-	uint32_t shard;
-	uint8_t repo[16];
-	struct staging_hold h;
-	bool confirmed;      /* false: the pack is still coming */
-	bool released;       /* meanwhile: it will not be confirmed */
-	uint64_t decided_at; /* offset of the record that ended it; OPEN */
-	LIST_ENTRY(hold) next;
-};
 
 struct stage_holds {
 	struct serve *serve; /* borrowed */
 	char dir[1024];
 	LIST_HEAD(, hold) all;
 	size_t n;
-	/* One .hold file is written at a time, with what holds there are then: none overwrites a
-	 * newer one. */
-	STAILQ_HEAD(, coming) to_write;
 	struct timer *timer;
 	LIST_HEAD(, look) looks; /* not answered yet */
 };
@@ -54,26 +35,8 @@ struct look {
 	struct stage_holds *holds;
 	uint32_t shard;
 	uint8_t repo[16], sha256[32];
-	uint64_t offset; /* of the record that named it; OPEN: none did */
+	uint64_t offset; /* of the record that named it; STAGE_HOLD_OPEN: none did */
 	LIST_ENTRY(look) next;
-};
-
-/* One pack on its way to us. */
-struct coming {
-	unsigned magic;
-#define COMING_MAGIC 0xc0314601u
-	struct stage_holds *holds;
-	struct http_xchg *xchg; /* borrowed until its close */
-	struct shard *shard;
-	struct hold *hold; /* borrowed: in the list */
-	struct pack_recv *recv;
-	uint64_t bytes;
-	/* The .hold file, written when the pack is here: */
-	char path[1200];
-	struct buf text; /* its content */
-	bool writing;    /* by a worker, or waiting for its turn */
-	struct err err;
-	STAILQ_ENTRY(coming) next;
 };
 
 static size_t
@@ -87,9 +50,8 @@ same_pack(const struct stage_holds *s, const uint8_t sha256[32])
 	return n;
 }
 
-/* The holds of one pack, as its .hold file has them. */
-static void
-encode_holds(struct buf *out, const struct stage_holds *s, const uint8_t sha256[32])
+void
+stage_hold_encode(struct buf *out, const struct stage_holds *s, const uint8_t sha256[32])
 {
 	const struct hold *h;
 
@@ -115,8 +77,8 @@ remove_files(struct stage_holds *s, const uint8_t sha256[32])
 	}
 }
 
-static void
-end_hold(struct stage_holds *s, struct hold *h)
+void
+stage_hold_end(struct stage_holds *s, struct hold *h)
 {
 	uint8_t sha256[32];
 
@@ -124,20 +86,20 @@ end_hold(struct stage_holds *s, struct hold *h)
 	LIST_REMOVE(h, next);
 	free(h);
 	s->n--;
-	if (same_pack(s, sha256) == 0)
+	if (same_pack(s, sha256) == 0 && !pack_get_wants(s->serve->wants, sha256))
 		remove_files(s, sha256);
 }
 
-static struct hold *
-add_hold(struct stage_holds *s, uint32_t shard, const uint8_t repo[16],
-	 const struct staging_hold *h)
+struct hold *
+stage_hold_add(struct stage_holds *s, uint32_t shard, const uint8_t repo[16],
+	       const struct staging_hold *h)
 {
 	struct hold *new = MEM_NEW(struct hold);
 
 	new->shard = shard;
 	memcpy(new->repo, repo, sizeof(new->repo));
 	new->h = *h;
-	new->decided_at = OPEN;
+	new->decided_at = STAGE_HOLD_OPEN;
 	LIST_INSERT_HEAD(&s->all, new, next);
 	s->n++;
 	return new;
@@ -146,13 +108,13 @@ add_hold(struct stage_holds *s, uint32_t shard, const uint8_t repo[16],
 static void
 load_file(struct stage_holds *s, const char *name)
 {
-	struct buf b = BUF_MAX(HOLD_FILE_MAX);
+	struct buf b = BUF_MAX(STAGE_HOLD_FILE_MAX);
 	char path[1400];
 	struct slice in;
 	struct staging_hold h;
 
 	snprintf(path, sizeof(path), "%s/%s", s->dir, name);
-	if (fsio_read(&b, path, HOLD_FILE_MAX, NULL) == 0)
+	if (fsio_read(&b, path, STAGE_HOLD_FILE_MAX, NULL) == 0)
 		for (in = buf_slice(&b); in.len >= HOLD_BYTES; in = slice_skip(in, HOLD_BYTES)) {
 			uint32_t shard = (uint32_t)in.p[0] << 24 | (uint32_t)in.p[1] << 16 |
 					 (uint32_t)in.p[2] << 8 | in.p[3];
@@ -160,7 +122,7 @@ load_file(struct stage_holds *s, const char *name)
 			if (staging_hold_decode(&h,
 						slice_head(slice_skip(in, 20), STAGING_HOLD_BYTES),
 						NULL) == 0)
-				add_hold(s, shard, in.p + 4, &h)->confirmed = true;
+				stage_hold_add(s, shard, in.p + 4, &h)->confirmed = true;
 		}
 	buf_release(&b);
 }
@@ -222,7 +184,7 @@ loop_looked(void *arg)
 		after = LIST_NEXT(h, next);
 		if (h->confirmed && h->shard == l->shard && memcmp(h->repo, l->repo, 16) == 0 &&
 		    memcmp(h->h.sha256, l->sha256, 32) == 0)
-			end_hold(s, h);
+			stage_hold_end(s, h);
 	}
 	LIST_REMOVE(l, next);
 	free(l);
@@ -234,7 +196,7 @@ on_looked(int rc, const struct catalog_pack *pack, void *arg)
 {
 	struct look *l = arg;
 
-	l->offset = rc == 0 ? pack->offset : OPEN;
+	l->offset = rc == 0 ? pack->offset : STAGE_HOLD_OPEN;
 	loop_post(l->holds->serve->loop, loop_looked, l);
 }
 
@@ -272,7 +234,6 @@ stage_holds_new(struct stage_holds **out, struct serve *serve, struct err *err)
 
 	s->serve = serve;
 	LIST_INIT(&s->all);
-	STAILQ_INIT(&s->to_write);
 	LIST_INIT(&s->looks);
 	snprintf(s->dir, sizeof(s->dir), "%s/%s", serve->data, APPLY_STAGING);
 	rc = fsio_mkdirs(s->dir, 0700, err);
@@ -309,118 +270,7 @@ stage_holds_free(struct stage_holds **sp)
 	free(s);
 }
 
-/* --- receiving ------------------------------------------------------------------------------ */
-
-static void write_next(struct stage_holds *);
-
-static void
-coming_free(struct coming *c)
-{
-	buf_release(&c->text);
-	free(c);
-}
-
-static void
-on_recv_gone(void *arg)
-{
-	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
-
-	end_hold(c->holds, c->hold);
-	coming_free(c);
-}
-
-static void
-on_coming_gone(void *arg)
-{
-	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
-
-	c->xchg = NULL;
-	if (c->writing)
-		return; /* the worker's end frees it; not confirmed: the primary heard nothing */
-	if (c->recv != NULL)
-		pack_recv_drop(&c->recv, on_recv_gone, c);
-	else
-		coming_free(c);
-}
-
-static void
-refuse(struct coming *c, const struct err *err)
-{
-	end_hold(c->holds, c->hold);
-	if (c->xchg != NULL)
-		serve_refuse(c->holds->serve, c->xchg, c->shard, err);
-	else
-		coming_free(c);
-}
-
-static void
-write_hold(void *arg)
-{
-	struct coming *c = arg;
-
-	c->err.code = fsio_write(c->path, buf_slice(&c->text), 0600, &c->err);
-}
-
-static void
-on_written(void *arg)
-{
-	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
-	struct stage_holds *s = c->holds;
-	char text[40];
-
-	c->writing = false;
-	STAILQ_REMOVE_HEAD(&s->to_write, next);
-	/* The log may have moved on while the pack came in (R8: confirmed in this reign). */
-	if (c->err.code == 0 && !staging_may_hold(shard_state(c->shard), &c->hold->h.reign))
-		err_set(&c->err, ERR_WRONG_NODE, "that reign is over");
-	if (c->err.code == 0 && (c->xchg == NULL || c->hold->released))
-		err_set(&c->err, ERR_CLOSED, "the primary gave that push up");
-	if (c->err.code != 0) {
-		refuse(c, &c->err);
-		write_next(s);
-		return;
-	}
-	FAULT("stage.confirmed");
-	c->hold->confirmed = true;
-	replica_stats_add(RSTAT_STAGED, 0, c->bytes);
-	hex_encode(text, s->serve->incarnation, 16);
-	text[32] = '\n';
-	http_xchg_reply(c->xchg, 200, NULL, "text/plain", slice_of(text, 33));
-	write_next(s);
-}
-
-static void
-write_next(struct stage_holds *s)
-{
-	struct coming *c = STAILQ_FIRST(&s->to_write);
-	char hex[65];
-
-	if (c == NULL)
-		return;
-	hex_encode(hex, c->hold->h.sha256, 32);
-	snprintf(c->path, sizeof(c->path), "%s/%s.hold", s->dir, hex);
-	buf_init(&c->text, HOLD_FILE_MAX);
-	encode_holds(&c->text, s, c->hold->h.sha256);
-	work_do(s->serve->work, write_hold, on_written, c);
-}
-
-static void
-on_received(const struct err *err, void *arg)
-{
-	struct coming *c = OBJ_FROM(arg, struct coming, COMING_MAGIC);
-	struct err why = *err; /* it dies with the recv */
-	bool idle = STAILQ_EMPTY(&c->holds->to_write);
-
-	pack_recv_free(&c->recv);
-	if (why.code != 0) {
-		refuse(c, &why);
-		return;
-	}
-	c->writing = true;
-	STAILQ_INSERT_TAIL(&c->holds->to_write, c, next);
-	if (idle)
-		write_next(c->holds);
-}
+/* --- release -------------------------------------------------------------------------------- */
 
 static bool
 parse_reign(struct record_reign *out, const char *text)
@@ -429,8 +279,9 @@ parse_reign(struct record_reign *out, const char *text)
 				      &out->node, &out->boot) == 3;
 }
 
-static int
-parse_hold(struct staging_hold *h, uint64_t *size, const struct http_head *req, struct err *err)
+int
+stage_hold_parse(struct staging_hold *h, uint64_t *size, const struct http_head *req,
+		 struct err *err)
 {
 	const char *push = http_head_get(req, "gitshard-push");
 
@@ -444,43 +295,6 @@ parse_hold(struct staging_hold *h, uint64_t *size, const struct http_head *req, 
 }
 
 void
-stage_hold_receive(struct stage_holds *s, struct http_xchg *x, struct shard *shard)
-{
-	const struct http_head *req = http_xchg_request(x);
-	const char *repo_text = http_head_get(req, "gitshard-repo");
-	struct pack_name name;
-	struct staging_hold h;
-	struct coming *c;
-	struct err err;
-	uint8_t repo[16];
-	int rc = parse_hold(&h, &name.size, req, &err);
-
-	if (rc == 0 && (repo_text == NULL || hex_decode(repo, 16, slice_str(repo_text)) != 0))
-		rc = err_set(&err, ERR_BAD, "gitshard-repo is missing or malformed");
-	if (rc == 0 &&
-	    !pack_name_parse(name.idx_sha256, &name.idx_size, http_head_get(req, "gitshard-idx")))
-		rc = err_set(&err, ERR_BAD, "gitshard-idx is missing or malformed");
-	if (rc == 0 && !staging_may_hold(shard_state(shard), &h.reign))
-		rc = err_set(&err, ERR_WRONG_NODE, "that reign is over");
-	if (rc == 0)
-		rc = room_for_pack(s->serve, name.size, &err);
-	if (rc != 0) {
-		serve_refuse(s->serve, x, shard, &err);
-		return;
-	}
-	memcpy(name.sha256, h.sha256, sizeof(name.sha256));
-	c = MEM_NEW(struct coming);
-	c->magic = COMING_MAGIC;
-	c->holds = s;
-	c->xchg = x;
-	c->shard = shard;
-	c->bytes = name.size + name.idx_size;
-	c->hold = add_hold(s, shard_index(shard), repo, &h);
-	http_xchg_on_close(x, on_coming_gone, c);
-	c->recv = pack_recv_new(s->serve->work, s->dir, http_xchg_stream(x), &name, on_received, c);
-}
-
-void
 stage_hold_release(struct stage_holds *s, struct http_xchg *x, struct shard *shard)
 {
 	struct staging_hold want;
@@ -488,17 +302,17 @@ stage_hold_release(struct stage_holds *s, struct http_xchg *x, struct shard *sha
 	uint64_t size;
 	struct err err;
 
-	if (parse_hold(&want, &size, http_xchg_request(x), &err) != 0) {
+	if (stage_hold_parse(&want, &size, http_xchg_request(x), &err) != 0) {
 		serve_refuse(s->serve, x, shard, &err);
 		return;
 	}
 	for (h = LIST_FIRST(&s->all); h != NULL; h = after) {
 		after = LIST_NEXT(h, next);
-		if (h->shard != shard_index(shard) || h->decided_at != OPEN ||
+		if (h->shard != shard_index(shard) || h->decided_at != STAGE_HOLD_OPEN ||
 		    staging_on_release(&h->h, &want.reign, want.push) != STAGING_DROP)
 			continue;
 		if (h->confirmed)
-			end_hold(s, h);
+			stage_hold_end(s, h);
 		else
 			h->released = true; /* who receives the pack still needs it */
 	}
@@ -514,7 +328,7 @@ stage_hold_on_note(struct stage_holds *s, uint32_t shard, uint64_t offset, const
 	struct hold *h;
 
 	LIST_FOREACH (h, &s->all, next)
-		if (h->shard == shard && h->decided_at == OPEN &&
+		if (h->shard == shard && h->decided_at == STAGE_HOLD_OPEN &&
 		    staging_on_read(&h->h, r, v) != STAGING_KEEP)
 			h->decided_at = offset;
 }
@@ -528,7 +342,7 @@ stage_hold_on_applied(struct stage_holds *s, uint32_t shard, uint64_t next)
 	for (h = LIST_FIRST(&s->all); h != NULL; h = after) {
 		after = LIST_NEXT(h, next);
 		if (h->shard == shard && h->confirmed && h->decided_at < next)
-			end_hold(s, h);
+			stage_hold_end(s, h);
 	}
 }
 
@@ -542,8 +356,19 @@ stage_hold_on_state(struct stage_holds *s, uint32_t shard, const struct verdict_
 		after = LIST_NEXT(h, next);
 		if (h->shard == shard && h->confirmed &&
 		    staging_on_state(&h->h, state) == STAGING_DROP)
-			end_hold(s, h);
+			stage_hold_end(s, h);
 	}
+}
+
+bool
+stage_hold_has(const struct stage_holds *s, const uint8_t sha256[32])
+{
+	const struct hold *h;
+
+	LIST_FOREACH (h, &s->all, next)
+		if (h->confirmed && memcmp(h->h.sha256, sha256, 32) == 0)
+			return true;
+	return false;
 }
 
 void

@@ -14,6 +14,7 @@
 #include "replica/serve/file_send.h"
 #include "replica/serve/pack_recv.h"
 #include "replica/serve/serve.h"
+#include "replica/serve/stage_slot.h"
 #include "shard-map/commitlog/staging.h"
 
 #define AGAIN_MSEC 300 /* before a voter that failed is asked again */
@@ -26,6 +27,7 @@ struct to_voter {
 	struct http_call *call;
 	struct file_send *file;
 	struct timer *again;
+	struct stage_slot slot;
 	bool confirmed, failed;
 	char why[160]; /* it did not work the last time */
 	LIST_ENTRY(to_voter) next;
@@ -46,7 +48,7 @@ struct stage_send {
 	void *arg;
 };
 
-static void send_to(struct to_voter *);
+static void ask_slot(struct to_voter *);
 static void look(struct stage_send *);
 
 static struct record_member
@@ -70,15 +72,22 @@ enough_with_self(const struct stage_send *s)
 }
 
 static void
+end_call(struct to_voter *v)
+{
+	file_send_free(&v->file);
+	http_call_free(&v->call);
+	timer_free(&v->again);
+	stage_slot_give(v->stage->serve->slots, &v->slot);
+}
+
+static void
 release(struct stage_send *s)
 {
 	struct to_voter *v;
 
 	while ((v = LIST_FIRST(&s->voters)) != NULL) {
 		LIST_REMOVE(v, next);
-		file_send_free(&v->file);
-		http_call_free(&v->call);
-		timer_free(&v->again);
+		end_call(v);
 		free(v);
 	}
 	close(s->fds[0]);
@@ -87,20 +96,12 @@ release(struct stage_send *s)
 }
 
 static void
-end_call(struct to_voter *v)
-{
-	file_send_free(&v->file);
-	http_call_free(&v->call);
-	timer_free(&v->again);
-}
-
-static void
 on_again(void *arg)
 {
 	struct to_voter *v = OBJ_FROM(arg, struct to_voter, TO_VOTER_MAGIC);
 
 	timer_free(&v->again);
-	send_to(v);
+	ask_slot(v);
 }
 
 static void
@@ -150,11 +151,24 @@ on_confirm_body(struct stream *st, enum stream_event ev, void *arg)
 	look(s);
 }
 
+static const char *
+say_status(int status)
+{
+	switch (status) {
+	case 503:
+		return ": it takes in as many packs as it may";
+	case 507:
+		return ": its disk is full";
+	default:
+		return "";
+	}
+}
+
 static void
 on_call(struct http_call *call, enum http_call_event ev, void *arg)
 {
 	struct to_voter *v = OBJ_FROM(arg, struct to_voter, TO_VOTER_MAGIC);
-	char why[64];
+	char why[96];
 
 	if (ev == CALL_CONTINUE)
 		return;
@@ -164,7 +178,7 @@ on_call(struct http_call *call, enum http_call_event ev, void *arg)
 	}
 	if (http_call_response(call)->status != 200) {
 		snprintf(why, sizeof(why), "answered %d%s", http_call_response(call)->status,
-			 http_call_response(call)->status == 507 ? ": its disk is full" : "");
+			 say_status(http_call_response(call)->status));
 		voter_failed(v, why);
 		return;
 	}
@@ -203,7 +217,7 @@ static void
 send_to(struct to_voter *v)
 {
 	struct stage_send *s = v->stage;
-	struct http_session *to = peers_get(s->serve->peers, v->member.node);
+	struct http_session *to = peers_get_bulk(s->serve->peers, v->member.node);
 	struct http_head *h;
 
 	if (to == NULL) {
@@ -216,7 +230,58 @@ send_to(struct to_voter *v)
 	http_head_free(&h);
 	stream_on(http_call_stream(v->call), on_confirm_body, v);
 	v->file = file_send_new(s->serve->work, http_call_stream(v->call), s->fds, s->sizes, 2,
-				on_sent, v);
+				PACK_TO_VOTER, on_sent, v);
+}
+
+static uint64_t
+left_to_send(void *arg)
+{
+	const struct to_voter *v = OBJ_FROM(arg, struct to_voter, TO_VOTER_MAGIC);
+
+	return (v->file != NULL ? file_send_left(v->file) : 0) +
+	       (v->call != NULL ? stream_queued(http_call_stream(v->call)) : 0);
+}
+
+/* A copy that nobody counts on any more; may free the stage. */
+static void
+drop_copy(struct to_voter *v)
+{
+	struct stage_send *s = v->stage;
+
+	end_call(v);
+	v->failed = true;
+	s->busy--;
+	look(s);
+}
+
+static void
+on_slot(enum stage_slot_event ev, void *arg)
+{
+	struct to_voter *v = OBJ_FROM(arg, struct to_voter, TO_VOTER_MAGIC);
+
+	if (ev == STAGE_SLOT_COME) {
+		send_to(v);
+		return;
+	}
+	log_info(
+		"-", "stage-end",
+		"shard=%" PRIu32 " node=%" PRIu32 " left=%" PRIu64
+		" why=\"the push is decided, and that voter reads slowly; it will fetch the pack\"",
+		shard_index(v->stage->shard), v->member.node, left_to_send(v));
+	replica_stats_add(RSTAT_STAGE_ENDS, 0, 1);
+	drop_copy(v);
+}
+
+static void
+ask_slot(struct to_voter *v)
+{
+	if (stage_slot_take(v->stage->serve->slots, &v->slot)) {
+		send_to(v);
+		return;
+	}
+	snprintf(v->why, sizeof(v->why), "reads slowly, others are sent to it first");
+	log_info("-", "stage-wait", "shard=%" PRIu32 " node=%" PRIu32 " bytes=%" PRIu64,
+		 shard_index(v->stage->shard), v->member.node, v->stage->sizes[0]);
 }
 
 static void
@@ -291,13 +356,17 @@ stage_send_new(struct serve *serve, struct shard *shard, const uint8_t push[16],
 		v->magic = TO_VOTER_MAGIC;
 		v->stage = s;
 		v->member = st->members[i];
+		v->slot.node = v->member.node;
+		v->slot.on_event = on_slot;
+		v->slot.left = left_to_send;
+		v->slot.arg = v;
 		LIST_INSERT_HEAD(&s->voters, v, next);
 		s->busy++;
 	}
 	s->busy++; /* nothing is told before all were asked */
 	for (v = LIST_FIRST(&s->voters); v != NULL; v = after) {
 		after = LIST_NEXT(v, next);
-		send_to(v);
+		ask_slot(v);
 	}
 	s->busy--;
 	look(s);
@@ -334,13 +403,33 @@ tell_release(struct stage_send *s)
 	struct to_voter *v;
 	struct http_head *h = call_head(s, "/gs/release");
 
-	LIST_FOREACH (v, &s->voters, next) {
-		struct http_session *to = peers_get(s->serve->peers, v->member.node);
+	LIST_FOREACH (v, &s->voters, next) { /* behind the pack, on the same connection */
+		struct http_session *to = peers_get_bulk(s->serve->peers, v->member.node);
 
 		if (to != NULL)
 			http_call_new(to, h, false, on_released, NULL);
 	}
 	http_head_free(&h);
+}
+
+/* What is on its way goes on as far as the voter has slots for it. */
+static void
+linger(struct stage_send *s)
+{
+	struct to_voter *v, *after;
+
+	s->busy++; /* what ends meanwhile frees nothing */
+	for (v = LIST_FIRST(&s->voters); v != NULL; v = after) {
+		after = LIST_NEXT(v, next);
+		if (v->confirmed || v->failed)
+			continue;
+		if (v->slot.state == STAGE_SLOT_HAS)
+			stage_slot_linger(s->serve->slots, &v->slot);
+		else
+			drop_copy(v);
+	}
+	s->busy--;
+	look(s);
 }
 
 void
@@ -352,10 +441,10 @@ stage_send_free(struct stage_send **sp, bool committed)
 		return;
 	*sp = NULL;
 	s->left = true;
-	if (!committed) {
-		tell_release(s);
-		release(s);
-	} else if (s->busy == 0) {
-		release(s);
+	if (committed) {
+		linger(s);
+		return;
 	}
+	tell_release(s);
+	release(s);
 }

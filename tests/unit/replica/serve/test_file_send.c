@@ -63,7 +63,8 @@ test_two_files(void **state)
 		fds[0] = make_file(f, "a", bytes, (size_t)sizes[i][0]);
 		fds[1] = make_file(f, "b", bytes + sizes[i][0], (size_t)sizes[i][1]);
 		files_connect(f);
-		send = file_send_new(f->work, f->stream, fds, sizes[i], 2, on_sent, &sent);
+		send = file_send_new(f->work, f->stream, fds, sizes[i], 2, PACK_TO_VOTER, on_sent,
+				     &sent);
 		stream_on(f->stream, on_stream, &send);
 		close(fds[0]); /* it has its own */
 		close(fds[1]);
@@ -94,7 +95,7 @@ test_back_pressure(void **state)
 	int fd = make_file(f, "a", bytes, size);
 
 	files_connect(f);
-	send = file_send_new(f->work, f->stream, &fd, &size, 1, on_sent, &sent);
+	send = file_send_new(f->work, f->stream, &fd, &size, 1, PACK_TO_VOTER, on_sent, &sent);
 	stream_on(f->stream, on_stream, &send);
 	run_msec(f->loop, 100);
 	assert_int_equal(sent.times, 0);
@@ -121,7 +122,7 @@ test_file_too_short(void **state)
 	int fd = make_file(f, "a", "0123456789", 10);
 
 	files_connect(f);
-	send = file_send_new(f->work, f->stream, &fd, &size, 1, on_sent, &sent);
+	send = file_send_new(f->work, f->stream, &fd, &size, 1, PACK_TO_VOTER, on_sent, &sent);
 	assert_true(run_until(f->loop, was_told, &sent));
 	assert_int_equal(sent.rc, ERR_IO);
 	file_send_free(&send);
@@ -139,7 +140,8 @@ test_freed_while_reading(void **state)
 
 	for (unsigned i = 0; i < 20; i++) {
 		files_connect(f);
-		send = file_send_new(f->work, f->stream, &fd, &size, 1, on_sent, &sent);
+		send = file_send_new(f->work, f->stream, &fd, &size, 1, PACK_TO_VOTER, on_sent,
+				     &sent);
 		file_send_free(&send);
 		stream_free(&f->stream);
 	}
@@ -159,7 +161,7 @@ test_dead_stream(void **state)
 
 	files_connect(f);
 	stream_reset(f->stream, "gone");
-	send = file_send_new(f->work, f->stream, &fd, &size, 1, on_sent, &sent);
+	send = file_send_new(f->work, f->stream, &fd, &size, 1, PACK_TO_VOTER, on_sent, &sent);
 	run_msec(f->loop, 20);
 	file_send_go_on(send);
 	assert_int_equal(sent.times, 0);
@@ -176,5 +178,6 @@ main(void)
 		T(test_freed_while_reading), T(test_dead_stream),
 	};
 
+	replica_stats_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,12 +2,19 @@
 #include "replica/serve/stage_send.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <sys/statvfs.h>
 
 #include "gitproto/base/hex.h"
 #include "replica/apply/apply.h"
 #include "replica/repo/replica_stats.h"
+#include "replica/serve/pack_get.h"
+#include "replica/serve/pack_recv.h"
+#include "replica/serve/room.h"
 #include "replica/serve/serve.h"
+#include "replica/serve/stage_come.h"
 #include "replica/serve/stage_hold.h"
+#include "replica/serve/stage_slot.h"
 #include "tests/unit/replica/serve/files_test.h"
 #include "tests/unit/replica/shard/shard_world.h"
 
@@ -55,7 +62,7 @@ handle(struct http_xchg *x, void *arg)
 	if (v->slow)
 		return;
 	if (strcmp(http_xchg_request(x)->target, "/gs/stage") == 0)
-		stage_hold_receive(v->serve.holds, x, v->node->shard);
+		stage_come_receive(v->serve.comes, x, v->node->shard);
 	else
 		stage_hold_release(v->serve.holds, x, v->node->shard);
 }
@@ -68,6 +75,9 @@ voter_begin(struct stage *s, struct voter *v, uint8_t node)
 	v->node = node_begin(s->w, &(struct node_opts){ .node = node });
 	snprintf(v->data, sizeof(v->data), "%s/%u", s->w->dir, node);
 	serve_init(s, &v->serve, v->node, node, v->data);
+	v->serve.wants = pack_gets_new(&v->serve);
+	v->serve.comes = stage_comes_new(&v->serve);
+	v->serve.slots = stage_slots_new(s->w->loop, 8u << 20);
 	assert_int_equal(stage_holds_new(&v->serve.holds, &v->serve, NULL), 0);
 	o.arg = v;
 	assert_int_equal(http_server_new(&v->server, s->w->loop, &o, NULL), 0);
@@ -99,6 +109,7 @@ begin(void **state)
 	wait_primary(s->primary);
 	serve_init(s, &s->serve, s->primary, 1, s->w->dir);
 	s->serve.peers = peers_new(s->w->loop);
+	s->serve.slots = stage_slots_new(s->w->loop, 2 * STAGE_SLOT_BYTES);
 	voter_begin(s, &s->voters[0], 2);
 	voter_begin(s, &s->voters[1], 3);
 	s->bytes = some_bytes(PACK + IDX);
@@ -119,11 +130,15 @@ end(void **state)
 
 	for (size_t i = 0; i < COUNT(s->voters); i++)
 		http_server_free(&s->voters[i].server);
+	stage_slots_free(&s->serve.slots);
 	peers_free(&s->serve.peers);
 	run_msec(s->w->loop, 20);
 	work_free(&s->work);
 	for (size_t i = 0; i < COUNT(s->voters); i++) {
+		stage_comes_free(&s->voters[i].serve.comes);
+		pack_gets_free(&s->voters[i].serve.wants);
 		stage_holds_free(&s->voters[i].serve.holds);
+		stage_slots_free(&s->voters[i].serve.slots);
 		node_end(&s->voters[i].node);
 	}
 	node_end(&s->primary);
@@ -321,6 +336,136 @@ test_no_majority(void **state)
 	assert_int_equal(s->told, 1);
 }
 
+/* One voter takes nothing in: pushes go on by the other, and what waits for it is bounded. */
+static void
+test_slow_voter_does_not_hold_up(void **state)
+{
+	struct stage *s = *state;
+	struct stage_slot_counts n;
+
+	s->voters[1].slow = true;
+	for (uint8_t push = 1; push <= 6; push++) {
+		struct stage_send *send = send_pack(s, push, 5000);
+
+		assert_true(run_until(s->w->loop, is_decided, s));
+		assert_int_equal(s->err.code, 0);
+		stage_send_self(send);
+		assert_true(stage_send_enough(send));
+		stage_send_free(&send, true);
+		stage_slots_count(s->serve.slots, &n);
+		assert_int_equal(n.sending + n.waiting, 0);
+		assert_true(n.lingering <= 1); /* of two slots */
+	}
+	assert_int_equal(n.lingering, 1);
+	assert_int_equal(held(s, 0), 6);
+	assert_int_equal(held(s, 1), 0);
+}
+
+/* A disk without so much room. */
+static void
+test_voters_are_full(void **state)
+{
+	struct stage *s = *state;
+	struct stage_slot_counts n;
+	struct stage_send *send;
+
+	s->voters[0].serve.min_free = UINT64_MAX / 2;
+	s->voters[1].serve.min_free = UINT64_MAX / 2;
+	send = send_pack(s, 1, 200);
+	assert_true(run_until(s->w->loop, is_decided, s));
+	assert_int_equal(s->err.code, ERR_UNAVAILABLE);
+	assert_non_null(strstr(err_text(&s->err), "507: its disk is full"));
+	stage_slots_count(s->serve.slots, &n);
+	assert_int_equal(n.sending, 0);
+	assert_true(nobody_holds(s));
+	stage_send_free(&send, false);
+}
+
+static void
+on_head(struct http_call *call, enum http_call_event ev, void *arg)
+{
+	if (ev == CALL_HEAD)
+		*(int *)arg = http_call_response(call)->status;
+}
+
+/* The head of a pack to node 2; its body never comes. */
+static struct http_call *
+call_without_body(struct stage *s, const char *push, uint64_t size, int *status)
+{
+	struct http_head *h = http_head_new();
+	struct record_reign r = shard_reign(s->primary->shard);
+	char text[PACK_NAME_TEXT];
+	struct http_call *call;
+
+	http_head_request(h, "POST", "/gs/stage");
+	http_head_addf(h, "gitshard-reign", "%" PRIu64 ":%" PRIu32 ":%" PRIu64, r.epoch, r.node,
+		       r.boot);
+	http_head_addf(h, "gitshard-push", "%s", push);
+	http_head_addf(h, "gitshard-repo", "%032x", 9);
+	pack_name_format(text, s->pack.pack.sha256, size);
+	http_head_addf(h, "gitshard-pack", "%s", text);
+	pack_name_format(text, s->pack.idx.sha256, IDX);
+	http_head_addf(h, "gitshard-idx", "%s", text);
+	*status = 0;
+	call = http_call_new(peers_get(s->serve.peers, 2), h, true, on_head, status);
+	http_head_free(&h);
+	return call;
+}
+
+static bool
+one_comes(void *arg)
+{
+	return stage_comes_count(((struct stage *)arg)->voters[0].serve.comes) == 1;
+}
+
+static bool
+none_comes(void *arg)
+{
+	return stage_comes_count(((struct stage *)arg)->voters[0].serve.comes) == 0;
+}
+
+static bool
+is_answered(void *arg)
+{
+	return *(int *)arg != 0;
+}
+
+/* What is on its way counts: its bytes for the disk, itself for its sender's slots. */
+static void
+test_bounds_of_what_comes(void **state)
+{
+	struct stage *s = *state;
+	struct serve *v = &s->voters[0].serve;
+	struct http_call *one, *two;
+	struct statvfs fs;
+	int status, other;
+	uint64_t got, half;
+
+	assert_int_equal(statvfs(v->data, &fs), 0);
+	half = (uint64_t)fs.f_bavail * fs.f_frsize / 2;
+	v->min_free = half / 2 * 3;
+	assert_int_equal(room_for_pack(v, 0, NULL), 0);
+	v->min_free = 0;
+	one = call_without_body(s, "00000000000000000000000000000001", half, &status);
+	assert_true(run_until(s->w->loop, one_comes, s));
+	assert_int_equal(stage_comes_left(v->comes), half + IDX);
+	assert_true(stage_come_find(v->comes, s->pack.pack.sha256, &got));
+	assert_int_equal(got, 0);
+	v->min_free = half / 2 * 3;
+	assert_int_equal(room_for_pack(v, 0, NULL), ERR_FULL);
+	v->min_free = 0;
+	stage_slots_set_peers(v->slots, 1000); /* one slot */
+	two = call_without_body(s, "00000000000000000000000000000002", PACK, &other);
+	assert_true(run_until(s->w->loop, is_answered, &other));
+	assert_int_equal(other, 503);
+	assert_int_equal(status, 0);
+	http_call_free(&one);
+	http_call_free(&two);
+	assert_true(run_until(s->w->loop, none_comes, s));
+	assert_int_equal(stage_comes_left(v->comes), 0);
+	assert_int_equal(held(s, 0), 0);
+}
+
 /* Two pushes of one pack: what is released of the one stays for the other, also over a restart. */
 static void
 test_two_pushes_of_one_pack(void **state)
@@ -396,6 +541,9 @@ main(void)
 		T(test_higher_claim),
 		T(test_majority_is_enough),
 		T(test_no_majority),
+		T(test_slow_voter_does_not_hold_up),
+		T(test_voters_are_full),
+		T(test_bounds_of_what_comes),
 		T(test_two_pushes_of_one_pack),
 		T(test_given_up_on_the_way),
 		T(test_of_a_reign_that_is_over),
