@@ -397,7 +397,8 @@ cmd_status(struct ctl *c, struct err *err)
 	struct status s = { 0 };
 	int rc = ctl_load_map(c, err);
 
-	if (rc == ERR_UNAVAILABLE || rc == ERR_NOT_FOUND || rc == ERR_TIMEOUT)
+	if (c->opts.map == NULL &&
+	    (rc == ERR_UNAVAILABLE || rc == ERR_NOT_FOUND || rc == ERR_TIMEOUT))
 		err_prefix(err, "the log gives no map; with --map FILE (the map.json in a node's "
 				"data folder) the nodes are asked all the same");
 	if (rc < 0)

@@ -102,10 +102,11 @@ ctl_load_map_file(const struct map **out, const char *path, struct err *err)
 		o = json_loadb((const char *)text.p, text.len, 0, NULL);
 	if (o != NULL && json_object_del(o, "schema") == 0)
 		dump = json_dumps(o, JSON_COMPACT);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = map_file_parse(out, dump != NULL ? slice_str(dump) : buf_slice(&text), err);
-	if (rc < 0)
-		err_prefix(err, "%.200s", path);
+		if (rc < 0)
+			err_prefix(err, "%.200s", path);
+	}
 	free(dump);
 	json_decref(o);
 	buf_release(&text);
