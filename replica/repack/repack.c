@@ -12,13 +12,12 @@
 #include "gitproto/base/hex.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
+#include "replica/repack/repack_plan.h"
 #include "replica/repo/disk.h"
 #include "replica/repo/git_env.h"
 #include "replica/repo/layout.h"
 #include "replica/repo/packs.h"
 
-/* Below this weight packs outside the multi-pack index are not worth a new one by themselves. */
-#define COVER_MIN (4u * 1024 * 1024)
 #define LINES_MAX (16u * 1024 * 1024)
 #define OUTPUT_MAX 4096u
 
@@ -40,10 +39,10 @@ struct repack {
 	struct packs packs;
 	enum catalog_pack_kind *kinds; /* owned, of packs.v */
 	const char **names;            /* owned; into packs.v */
-	bool *chosen;                  /* owned, of packs.v */
+	struct repack_plan plan;
 	struct apply_roll roll;
 	char made[65];
-	bool cover, bitmap; /* a new multi-pack index is due; with a bitmap */
+	bool bitmap; /* the multi-pack index gets one */
 	struct child *child;
 	struct git_env *env;
 	struct buf out; /* of the child */
@@ -132,7 +131,7 @@ loop_rolled(void *arg)
 		on_kinds(r);
 		break;
 	case BRING_IN:
-		next_step(r, r->cover ? INDEX : TAKE_OUT);
+		next_step(r, r->plan.index ? INDEX : TAKE_OUT);
 		break;
 	default:
 		CHECK(r->step == TAKE_OUT);
@@ -159,7 +158,6 @@ start_kinds(struct repack *r)
 {
 	r->kinds = mem_array(r->packs.n, sizeof(*r->kinds));
 	r->names = mem_array(r->packs.n, sizeof(*r->names));
-	r->chosen = mem_array(r->packs.n, sizeof(*r->chosen));
 	for (size_t i = 0; i < r->packs.n; i++)
 		r->names[i] = r->packs.v[i].name;
 	r->roll = (struct apply_roll){
@@ -169,66 +167,19 @@ start_kinds(struct repack *r)
 	apply_roll_kinds(r->serve->apply, &r->roll);
 }
 
-/* --- choosing ------------------------------------------------------------------------------- */
-
-static bool
-is_ours(const struct repack *r, size_t i)
-{
-	return r->kinds[i] != CATALOG_PACK_UNKNOWN && !r->packs.v[i].keep;
-}
-
-/* Marks the lightest that are out of order; the sum of their weights. */
-static uint64_t
-choose(struct repack *r)
-{
-	uint64_t *weights = mem_array(r->packs.n, sizeof(*weights)), sum = 0;
-	size_t n = 0, k;
-
-	for (size_t i = 0; i < r->packs.n; i++)
-		if (is_ours(r, i))
-			weights[n++] = r->packs.v[i].weight;
-	k = packs_geometry(weights, n);
-	if (k < r->opts.min_packs) {
-		r->result.left = k;
-		k = 0;
-	}
-	for (size_t i = 0; k > 0; i++)
-		if (is_ours(r, i)) {
-			r->chosen[i] = true;
-			sum += r->packs.v[i].weight;
-			k--;
-		}
-	free(weights);
-	return sum;
-}
-
-/* A new multi-pack index: when a pack of the old one goes, or much lies outside it. */
-static bool
-needs_cover(const struct repack *r, uint64_t sum)
-{
-	uint64_t in = 0, out = sum;
-
-	for (size_t i = 0; i < r->packs.n; i++) {
-		const struct packs_item *it = &r->packs.v[i];
-
-		if (it->in_midx && r->chosen[i])
-			return true;
-		if (it->in_midx)
-			in += it->weight;
-		else if (!r->chosen[i] && r->kinds[i] != CATALOG_PACK_UNKNOWN)
-			out += it->weight;
-	}
-	return out >= COVER_MIN ? out >= in : sum > 0 && !r->packs.midx;
-}
+/* --- what is to be done --------------------------------------------------------------------- */
 
 static void
 on_kinds(struct repack *r)
 {
-	uint64_t sum = choose(r);
 	struct err err;
+	uint64_t sum;
 
-	r->cover = r->bitmap = needs_cover(r, sum);
-	if (sum == 0 && !r->cover) {
+	repack_plan_make(&r->plan, &r->packs, r->kinds, r->opts.min_packs);
+	sum = r->plan.weight;
+	r->result.left = r->plan.left;
+	r->bitmap = r->plan.index;
+	if (sum == 0 && !r->plan.index) {
 		finish(r);
 	} else if (2 * sum > r->room) {
 		err_set(&err, ERR_FULL,
@@ -280,7 +231,7 @@ fill_roll(struct repack *r)
 {
 	r->roll.n = 0;
 	for (size_t i = 0; i < r->packs.n; i++)
-		if (r->chosen[i] && strcmp(r->packs.v[i].name, r->made) != 0)
+		if (r->plan.merge[i] && strcmp(r->packs.v[i].name, r->made) != 0)
 			r->names[r->roll.n++] = r->packs.v[i].name;
 	r->roll.made = r->made;
 	r->roll.from = r->from;
@@ -376,7 +327,7 @@ start_pack(struct repack *r)
 
 	snprintf(option, sizeof(option), "--git-dir=%s", r->dir);
 	for (size_t i = 0; i < r->packs.n; i++)
-		if (r->chosen[i])
+		if (r->plan.merge[i])
 			buf_addf(&lines, "pack-%s.pack\n", r->packs.v[i].name);
 	run_git_child(r, argv, buf_slice(&lines));
 	buf_release(&lines);
@@ -393,7 +344,7 @@ list_covered(const struct repack *r, struct buf *lines)
 	for (size_t i = 0; i < r->packs.n; i++) {
 		const char *name = r->packs.v[i].name;
 
-		if (r->chosen[i] || r->kinds[i] == CATALOG_PACK_UNKNOWN)
+		if (r->plan.merge[i] || r->kinds[i] == CATALOG_PACK_UNKNOWN)
 			continue;
 		buf_addf(lines, "pack-%s.idx\n", name);
 		heaviest = name;
@@ -531,6 +482,6 @@ repack_free(struct repack **rp)
 	repo_unref(&r->repo);
 	free(r->kinds);
 	free(r->names);
-	free(r->chosen);
+	repack_plan_release(&r->plan);
 	free(r);
 }

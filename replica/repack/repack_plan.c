@@ -1,0 +1,76 @@
+#include "replica/repack/repack_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gitproto/base/mem.h"
+
+/* Below this weight packs outside the multi-pack index are not worth a new one by themselves. */
+#define INDEX_MIN (4u * 1024 * 1024)
+
+static bool
+is_ours(const struct packs *p, const enum catalog_pack_kind *kinds, size_t i)
+{
+	return kinds[i] != CATALOG_PACK_UNKNOWN && !p->v[i].keep;
+}
+
+static void
+choose(struct repack_plan *out, const struct packs *p, const enum catalog_pack_kind *kinds,
+       size_t min_packs)
+{
+	uint64_t *weights = mem_array(p->n, sizeof(*weights));
+	size_t n = 0, k;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (is_ours(p, kinds, i))
+			weights[n++] = p->v[i].weight;
+	k = packs_geometry(weights, n);
+	free(weights);
+	if (k < min_packs) {
+		out->left = k;
+		return;
+	}
+	for (size_t i = 0; k > 0; i++) {
+		if (!is_ours(p, kinds, i))
+			continue;
+		out->merge[i] = true;
+		out->weight += p->v[i].weight;
+		k--;
+	}
+}
+
+static bool
+needs_index(const struct repack_plan *plan, const struct packs *p,
+	    const enum catalog_pack_kind *kinds)
+{
+	uint64_t in = 0, out = plan->weight;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct packs_item *it = &p->v[i];
+
+		if (it->in_midx && plan->merge[i])
+			return true;
+		if (it->in_midx)
+			in += it->weight;
+		else if (!plan->merge[i] && kinds[i] != CATALOG_PACK_UNKNOWN)
+			out += it->weight;
+	}
+	return out >= INDEX_MIN ? out >= in : plan->weight > 0 && !p->midx;
+}
+
+void
+repack_plan_make(struct repack_plan *out, const struct packs *p,
+		 const enum catalog_pack_kind *kinds, size_t min_packs)
+{
+	memset(out, 0, sizeof(*out));
+	out->merge = mem_array(p->n, sizeof(*out->merge));
+	choose(out, p, kinds, min_packs);
+	out->index = needs_index(out, p, kinds);
+}
+
+void
+repack_plan_release(struct repack_plan *plan)
+{
+	free(plan->merge);
+	memset(plan, 0, sizeof(*plan));
+}
