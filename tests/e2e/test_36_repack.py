@@ -269,3 +269,24 @@ def test_without_a_primary(make_cluster, git, tmp_path, new_name):
                  lambda: f"few packs: {[packs.count(c, n, u.repo) for n in followers]}")
     finally:
         c.down()
+
+
+def test_a_damaged_pack(own_cluster, git, tmp_path, new_name):
+    """A node that cannot read what it would merge exchanges nothing, and says so; the others do."""
+    c = own_cluster
+    u = Noise(c, git, tmp_path / "w", new_name("damaged"))
+    u.push()
+    c.wait_equal(u.repo)
+    sick = c.followers(u.repo)[0]
+    pack = next(p for p in packs.folder(c, sick, u.repo).iterdir() if p.suffix == ".pack")
+    content = bytearray(pack.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    pack.chmod(0o644)
+    pack.write_bytes(content)
+    for _ in range(11):
+        u.push()
+    state = wait_for(lambda: c.json(sick, "/status")["repack"].get("last_failure"), 30, "it says so")
+    assert state["repo"] == u.repo and state["why"], state
+    assert packs.count(c, sick, u.repo) == 12 and pack.exists()
+    wait_for(lambda: all(packs.count(c, n, u.repo) < 8 for n in c.nodes if n != sick), 30, "the others do")
+    assert not list((c.root(sick) / ".gitshard" / "tmp").iterdir())
