@@ -139,6 +139,12 @@ void apply_roll_out(struct apply *, struct apply_roll *);
 /* DATA/rolled/<id of the repository>/<sha256 of the pack>.idx */
 #define APPLY_ROLLED "rolled"
 
+/* May the file pack-<name>.pack of the pack be removed, its push being refused?  rc ERR_NOT_FOUND: yes, no
+ * effective record named it, and it is none that repacking made or that stands for another; 0: no.
+ * As apply_find_pack: what done does is in order with the records. */
+void apply_find_file(struct apply *, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
+		     const char *name, void (*done)(int rc, const struct catalog_pack *, void *arg),
+		     void *arg);
 /* The oldest push that runs began then (wall clock): what older ones left behind is removed by the
  * next checks.  Any thread. */
 void apply_pushes_since(struct apply *, uint64_t wall_ms);

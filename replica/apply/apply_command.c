@@ -55,6 +55,16 @@ load(struct apply *a, const struct apply_command *c)
 		apply_repo_unload_some(a);
 }
 
+/* A pack is named by its bytes: one that is pushed may be the very one that repacking made. */
+static int
+find_file(struct apply *a, const struct apply_command *c, struct err *err)
+{
+	enum catalog_pack_kind kind;
+	int rc = catalog_pack_kind(a->catalog, c->id, c->name, &kind, err);
+
+	return rc < 0 ? rc : kind == CATALOG_PACK_UNKNOWN ? ERR_NOT_FOUND : 0;
+}
+
 static void
 find(struct apply *a, const struct apply_command *c)
 {
@@ -62,6 +72,8 @@ find(struct apply *a, const struct apply_command *c)
 	struct err err = { 0 };
 	int rc = catalog_find_pack(a->catalog, c->id, c->sha256, &pack, &err);
 
+	if (rc == ERR_NOT_FOUND && c->name[0] != '\0')
+		rc = find_file(a, c, &err);
 	if (rc < 0 && rc != ERR_NOT_FOUND)
 		log_error("-", "apply.find_pack", "why=%s", err.text);
 	c->found(rc, rc == 0 ? &pack : NULL, c->arg);
@@ -254,6 +266,19 @@ apply_find_pack(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_s
 
 	memcpy(c.id, repo_id, sizeof(c.id));
 	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
+	push(a, &c);
+}
+
+void
+apply_find_file(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
+		const char *name, void (*done)(int rc, const struct catalog_pack *, void *arg),
+		void *arg)
+{
+	struct apply_command c = { .kind = APPLY_FIND, .found = done, .arg = arg };
+
+	memcpy(c.id, repo_id, sizeof(c.id));
+	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
+	snprintf(c.name, sizeof(c.name), "%s", name);
 	push(a, &c);
 }
 

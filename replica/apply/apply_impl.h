@@ -68,6 +68,7 @@ struct apply_command {
 	uint8_t cluster[16];
 	struct repo *repo; /* owned reference, or NULL */
 	uint8_t id[16], sha256[32];
+	char name[65];                 /* of APPLY_FIND: of a file, too; "" */
 	struct apply_pack_files files; /* of APPLY_ARRIVED */
 	enum { APPLY_ROLL_KINDS, APPLY_ROLL_IN, APPLY_ROLL_OUT } step;
 	struct apply_roll *roll; /* borrowed until its done */

@@ -99,7 +99,8 @@ drop_pack(struct push *p)
 	memcpy(u->name, p->pack->name, sizeof(u->name));
 	LIST_INSERT_HEAD(&p->all->unlinkings, u, next);
 	p->waits++;
-	apply_find_pack(p->serve->apply, p->repo->id, p->pack->pack.sha256, on_looked_up, p);
+	apply_find_file(p->serve->apply, p->repo->id, p->pack->pack.sha256, p->pack->name,
+			on_looked_up, p);
 }
 
 static void

@@ -1,6 +1,16 @@
 /* The exchange of packs for one: every step, what it refuses, and what later records find. */
 #include "tests/unit/replica/apply/pushes.h"
 
+/* With all of it, the second pack might be byte for byte the one that git makes of both. */
+static const char *
+without_first(void)
+{
+	static char spec[80];
+
+	snprintf(spec, sizeof(spec), "^%s", oid_text(&commits[0]));
+	return spec;
+}
+
 struct rolled {
 	struct apply_roll roll;
 	struct world *w;
@@ -42,6 +52,30 @@ step(struct world *w, struct rolled *r, void (*what)(struct apply *, struct appl
 	return r->rc;
 }
 
+static void
+on_file(int rc, const struct catalog_pack *pack UNUSED, void *arg)
+{
+	struct world *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->loads++;
+	w->load_rc = rc;
+	pthread_cond_broadcast(&w->told);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int
+ask_file(struct world *w, const char *text, const char *name)
+{
+	unsigned n = w->loads;
+	uint8_t sha256[32] = { 0 };
+
+	memcpy(sha256, text, strlen(text));
+	apply_find_file(w->apply, repo1, sha256, name, on_file, w);
+	WAIT_FOR(w, w->loads > n);
+	return w->load_rc;
+}
+
 static unsigned
 count_packs(const struct world *w)
 {
@@ -81,7 +115,7 @@ test_exchange(void **state)
 {
 	struct world *w = begin(OID_SHA1);
 	struct refset *mirror = new_mirror();
-	struct packed p = make_pack(&commits[0], ""), q = make_pack(&commits[1], "");
+	struct packed p = make_pack(&commits[0], ""), q = make_pack(&commits[1], without_first());
 	struct rolled r;
 	struct change c;
 
@@ -109,6 +143,10 @@ test_exchange(void **state)
 	r.roll.n = 1;
 	assert_int_equal(step(w, &r, apply_roll_kinds), 0);
 	assert_int_equal(r.kinds[0], CATALOG_PACK_MADE);
+	/* A push that brings just these bytes and is refused must not take them along. */
+	assert_int_equal(ask_file(w, "no such pack", r.made), 0);
+	assert_int_equal(ask_file(w, "no such pack", p.name), 0);
+	assert_int_equal(ask_file(w, "no such pack", "0123"), ERR_NOT_FOUND);
 	/* The same packs once more: their objects are here, none of them comes back. */
 	for (unsigned i = 0; i < 2; i++) {
 		begin_change(&c, mirror);
@@ -134,7 +172,7 @@ test_deleted(void **state)
 {
 	struct world *w = begin(OID_SHA1);
 	struct refset *mirror = new_mirror();
-	struct packed p = make_pack(&commits[0], ""), q = make_pack(&commits[1], "");
+	struct packed p = make_pack(&commits[0], ""), q = make_pack(&commits[1], without_first());
 	struct record del = { .type = RECORD_DELETE };
 	struct rolled r;
 
