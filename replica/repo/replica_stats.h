@@ -7,7 +7,7 @@
 
 enum replica_stat {
 	RSTAT_READS,       /* strict reads; set: enum read_way */
-	RSTAT_FETCHES,     /* set: 0 info/refs, 1 ls-refs, 2 upload-pack */
+	RSTAT_FETCHES,     /* set: enum fetch_kind */
 	RSTAT_PUSHES,      /* set: enum push_end */
 	RSTAT_PUSH_TIME,   /* microseconds from the request to its answer */
 	RSTAT_STAGED,      /* bytes of packs staged here */
@@ -22,6 +22,7 @@ enum replica_stat {
 enum read_way { READ_WAY_LEASE, READ_WAY_ASK, READ_WAY_BARRIER };
 enum repack_end { REPACK_END_OK, REPACK_END_FAILED };
 enum pack_to { PACK_TO_VOTER, PACK_TO_MEMBER };
+enum fetch_kind { FETCH_KIND_INFO_REFS, FETCH_KIND_LS_REFS, FETCH_KIND_UPLOAD_PACK };
 enum push_end { PUSH_END_OK, PUSH_END_REFUSED, PUSH_END_FAILED };
 
 void replica_stats_init(void);

@@ -18,6 +18,7 @@
 #include "gitproto/base/mem.h"
 #include "gitproto/ls_refs.h"
 #include "gitproto/version.h"
+#include "replica/repo/replica_stats.h"
 #include "replica/serve/fetch_impl.h"
 #include "replica/serve/strict_read.h"
 
@@ -388,7 +389,7 @@ write_ls_refs(struct fetch *f, const struct reflist *list, struct buf *out)
 }
 
 static enum fetch_step
-reply_memory(struct fetch *f, const char *type,
+reply_memory(struct fetch *f, enum fetch_kind kind, const char *type,
 	     void (*write)(struct fetch *, const struct reflist *, struct buf *))
 {
 	struct buf b = BUF_MAX(MAX_ANSWER);
@@ -406,6 +407,7 @@ reply_memory(struct fetch *f, const char *type,
 	}
 	head = fetch_answer_head(f);
 	http_xchg_reply(f->xchg, 200, head, type, buf_slice(&b));
+	replica_stats_add(RSTAT_FETCHES, kind, 1);
 	http_head_free(&head);
 	buf_release(&b);
 	return FETCH_DONE;
@@ -415,7 +417,8 @@ static enum fetch_step
 st_answer(struct fetch *f)
 {
 	if (f->path.endpoint == SMART_PATH_INFO_REFS)
-		return reply_memory(f, service_type_advertisement(f->path.service), write_advert);
+		return reply_memory(f, FETCH_KIND_INFO_REFS,
+				    service_type_advertisement(f->path.service), write_advert);
 	f->step = f->version == VERSION_2 ? st_command : fetch_pack_start;
 	return FETCH_NEXT;
 }
@@ -452,7 +455,8 @@ st_command(struct fetch *f)
 		return FETCH_NEXT;
 	}
 	if (f->v2.done && f->v2.command == V2_REQUEST_LS_REFS)
-		return reply_memory(f, service_type_result(SERVICE_UPLOAD_PACK), write_ls_refs);
+		return reply_memory(f, FETCH_KIND_LS_REFS, service_type_result(SERVICE_UPLOAD_PACK),
+				    write_ls_refs);
 	if (!f->v2.done && body_is_broken(f->body)) {
 		f->err = *body_err(f->body);
 		return fetch_refuse(f);

@@ -6,6 +6,7 @@
 #include "gitproto/base/check.h"
 #include "gitproto/base/log.h"
 #include "replica/repo/git_env.h"
+#include "replica/repo/replica_stats.h"
 #include "replica/serve/fetch_impl.h"
 
 /* The answer ends cleanly only when git ended by itself: a killed one must look cut off. */
@@ -56,6 +57,7 @@ begin_answer(struct fetch *f)
 	http_head_addf(head, "content-type", "%s", service_type_result(SERVICE_UPLOAD_PACK));
 	http_xchg_respond(f->xchg, head);
 	http_head_free(&head);
+	replica_stats_add(RSTAT_FETCHES, FETCH_KIND_UPLOAD_PACK, 1);
 	f->out = relay_new(child_io(f->child), http_xchg_stream(f->xchg), &o);
 }
 

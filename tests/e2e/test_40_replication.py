@@ -218,3 +218,15 @@ def test_repeated_push_is_answered(own_cluster, repo, git, tmp_path):
 
 def gitrun_null():
     return "0" * 40
+
+
+def test_reads_are_counted(own_cluster, git, repo, tmp_path):
+    c, (name, _) = own_cluster, repo
+
+    def counts():
+        return [sum(c.metric(n, "gitshard_fetches_total", kind=k) for n in c.nodes)
+                for k in ("info_refs", "ls_refs", "upload_pack")]
+    before = counts()
+    git.run("clone", "-q", c.url(name), tmp_path / "clone")
+    info, ls_refs, upload_pack = (b - a for a, b in zip(before, counts()))
+    assert (info, ls_refs) == (1, 1) and upload_pack >= 1
