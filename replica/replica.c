@@ -288,6 +288,7 @@ replica_new(struct replica **out, const struct replica_conf *conf, struct err *e
 		return rc;
 	}
 	replica_follow_map(r);
+	replica_recheck_start(r);
 	loop_on_signal(r->loop, SIGTERM, on_term, r);
 	loop_on_signal(r->loop, SIGINT, on_int, r);
 	loop_on_signal(r->loop, SIGHUP, on_hup, r);
@@ -330,6 +331,7 @@ replica_free(struct replica **rp)
 	if (r->apply != NULL)
 		apply_free(&r->apply);
 	work_free(&r->work);
+	replica_recheck_free(r);
 	repacks_free(&r->repacks);
 	if (r->serve.loop != NULL)
 		serve_stop(&r->serve);

@@ -23,6 +23,8 @@ struct place {
 	uint64_t start_end; /* end of the log when it was asked: ready once applied up to there */
 };
 
+struct recheck;
+
 struct replica {
 	const struct replica_conf *conf; /* borrowed */
 	struct install_dirs dirs;
@@ -47,6 +49,7 @@ struct replica {
 	struct err log_trouble;  /* code 0: none */
 	struct timer *log_timer; /* owned: until trouble is called away */
 	bool log_away;
+	struct recheck *recheck; /* owned */
 	uint64_t start, boot, drain_until;
 	bool draining;
 	int exit_status;
@@ -60,6 +63,12 @@ void replica_log_trouble(struct replica *, const struct err *why);
 void replica_follow_map(struct replica *);
 void replica_place_start(struct replica *, uint32_t shard);
 void replica_place_halted(struct replica *, uint32_t shard, const struct err *);
+/* The shard's log is not the one that was read: it stops here, until the node starts again. */
+void replica_place_stop(struct replica *, uint32_t shard, const char *event, const struct err *);
 bool replica_place_ready(const struct replica *, size_t shard);
+/* replica_recheck.c: looks at the logs of all shards again, soon; does nothing while the log is away */
+void replica_recheck_start(struct replica *);
+void replica_recheck(struct replica *);
+void replica_recheck_free(struct replica *); /* after the workers have ended */
 
 #endif

@@ -36,6 +36,8 @@ replica_log_trouble(struct replica *r, const struct err *why)
 		timer_set(r->log_timer, AWAY_MSEC);
 	if (is)
 		return;
+	if (was)
+		replica_recheck(r);
 	timer_stop(r->log_timer);
 	r->log_away = false;
 	shards_set_log_away(r->shards, false);

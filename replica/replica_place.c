@@ -39,8 +39,8 @@ replica_place_ready(const struct replica *r, size_t shard)
 
 /* What was read of the log is not in it any more.  What is here is kept: with the log it came from,
  * the shard goes on. */
-static void
-stop_shard(struct replica *r, uint32_t shard, const char *event, const struct err *why)
+void
+replica_place_stop(struct replica *r, uint32_t shard, const char *event, const struct err *why)
 {
 	struct err err;
 
@@ -52,6 +52,9 @@ stop_shard(struct replica *r, uint32_t shard, const char *event, const struct er
 	log_error("-", event, "shard=%" PRIu32 " why=%s", shard,
 		  log_value(err_text(&err), strlen(err_text(&err))));
 	r->places[shard].state = PLACE_BROKEN;
+	/* What another log says from there on is not applied to this copy. */
+	commitlog_unread(r->log, shard);
+	apply_unfollow(r->apply, shard);
 	shards_on_halt(r->shards, shard, &err);
 }
 
@@ -80,7 +83,7 @@ loop_trouble(void *arg)
 	if (t->err.code == ERR_UNAVAILABLE || t->err.code == ERR_OK) {
 		replica_log_trouble(r, &t->err);
 	} else {
-		stop_shard(r, t->shard, "log-broken", &t->err);
+		replica_place_stop(r, t->shard, "log-broken", &t->err);
 	}
 	free(t);
 }
@@ -109,7 +112,8 @@ run_look(void *arg)
 	/* What is known of a shard is known also when its log is another one. */
 	rc = apply_shard_state(l->replica->apply, l->shard, &l->state, &l->err);
 	if (rc == 0)
-		rc = apply_recheck(l->replica->apply, l->replica->log, l->shard, &l->err);
+		rc = apply_recheck(l->replica->apply, l->replica->log, l->shard, UINT64_MAX,
+				   &l->err);
 	if (rc == 0)
 		rc = commitlog_ends(l->replica->log, l->shard, &first, &l->end, &l->err);
 	l->err.code = rc;
@@ -146,7 +150,7 @@ on_look(void *arg)
 	s = shards_add(r->shards, l->shard, &l->state, hash);
 	stage_hold_on_state(r->serve.holds, l->shard, &l->state);
 	if (l->err.code == ERR_CORRUPT) {
-		stop_shard(r, l->shard, "log-cut", &l->err);
+		replica_place_stop(r, l->shard, "log-cut", &l->err);
 		free(l);
 		return;
 	}

@@ -80,10 +80,11 @@ MUST_CHECK int apply_shard_state(struct apply *, uint32_t shard, struct verdict_
 void apply_shard_hash(struct apply *, uint32_t shard, uint8_t out[32]);
 /* Packs that effective records of the shard name and that are not here (R3 c). */
 unsigned apply_shard_missing(struct apply *, uint32_t shard);
-/* R12: reads the log again at the last offsets that are remembered.  0: it agrees, also when it
- * was trimmed past them; ERR_CORRUPT: it was cut or replaced; others: the log cannot be read.
- * Blocking; any thread but the log's and the engine's. */
-MUST_CHECK int apply_recheck(struct apply *, struct commitlog *, uint32_t shard, struct err *);
+/* R12: reads the log again at the last offsets that are remembered, so many at most (and two at least).
+ * 0: it agrees, also when it was trimmed past them; ERR_CORRUPT: it was cut or replaced; others: the
+ * log cannot be read.  Blocking; any thread but the log's and the engine's. */
+MUST_CHECK int apply_recheck(struct apply *, struct commitlog *, uint32_t shard, uint64_t offsets,
+			     struct err *);
 /* After a halt because a record's writer had seen another log (ERR_CONFLICT), and a recheck that
  * agrees: the writer is wrong, the record at this offset is taken (R12).  Then apply_follow. */
 void apply_trust(struct apply *, uint32_t shard, uint64_t offset);

@@ -47,7 +47,7 @@ copy_hashes(struct apply *a, uint32_t shard, struct runhash *out)
 }
 
 static int
-compare(struct commitlog *log, uint32_t shard, struct recheck *c, struct err *err)
+compare(struct commitlog *log, uint32_t shard, uint64_t offsets, struct recheck *c, struct err *err)
 {
 	uint64_t first, next;
 	int rc = commitlog_ends(log, shard, &first, &next, err);
@@ -61,7 +61,7 @@ compare(struct commitlog *log, uint32_t shard, struct recheck *c, struct err *er
 			"it was cut",
 			shard, (unsigned long long)next, (unsigned long long)c->mine->next);
 	/* The hash before the first one compared must be known: that of the record before it. */
-	c->next = c->mine->next - c->mine->n;
+	c->next = c->mine->next - MIN((uint64_t)c->mine->n, MAX(offsets, UINT64_C(2)));
 	if (c->next > 0 || first > 0) {
 		c->next = MAX(c->next + 1, first);
 		if (c->next >= c->mine->next)
@@ -86,14 +86,15 @@ compare(struct commitlog *log, uint32_t shard, struct recheck *c, struct err *er
 }
 
 int
-apply_recheck(struct apply *a, struct commitlog *log, uint32_t shard, struct err *err)
+apply_recheck(struct apply *a, struct commitlog *log, uint32_t shard, uint64_t offsets,
+	      struct err *err)
 {
 	struct runhash mine;
 	struct recheck c = { .mine = &mine, .differs = UINT64_MAX };
 	int rc;
 
 	copy_hashes(a, shard, &mine);
-	rc = mine.n > 0 ? compare(log, shard, &c, err) : 0;
+	rc = mine.n > 0 ? compare(log, shard, offsets, &c, err) : 0;
 	runhash_release(&mine);
 	return rc;
 }

@@ -1,9 +1,12 @@
 """Disks that are lost, or come back as they were long ago, and a log that is not the one that was read.
 Nothing is repaired in this version: it is noticed, said, and nothing that is old is served."""
 import contextlib
+import fcntl
 import pathlib
 import shutil
+import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -189,6 +192,31 @@ def test_log_cut(c, tmp_path, new_name, what):
     for x in (u, other):
         x.push()
         x.history_is_whole()
+
+
+@FILE_ONLY
+def test_log_cut_under_running_nodes(c, tmp_path, new_name):
+    """R12: cut and written on, so that its length says nothing.  After a node stood still, what it read
+    last is looked at again."""
+    u = on(c, "node1", new_name, tmp_path / "u")
+    u.push()
+    c.wait_equal(u.repo)
+    shard = c.shard(u.repo)
+    with open(c.dir / "log.db-lock") as lock, contextlib.closing(sqlite3.connect(c.dir / "log.db")) as db:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with db:
+            (end,) = db.execute("SELECT next FROM stream WHERE stream = ?", (shard,)).fetchone()
+            db.execute("UPDATE record SET bytes = (SELECT bytes FROM record WHERE stream = ? AND off = ?)"
+                       " WHERE stream = ? AND off = ?", (shard, end - 3, shard, end - 1))
+    for n in c.nodes:
+        c.do("pause", n)
+        time.sleep(1.6)  # it is the standing still that is tested
+        c.do("resume", n)
+    for n in c.nodes:
+        wait_for(lambda n=n: c.shard_state(n, shard)["halted"], 20, f"{n} has stopped the shard")
+        assert "bring the log back that was read" in c.shard_state(n, shard)["halted"]
+        assert not any(s["halted"] for s in c.json(n, "/status")["shards"] if s["shard"] != shard)
+    assert not u.push(check=False).ok
 
 
 @FILE_ONLY
