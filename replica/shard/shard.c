@@ -15,6 +15,8 @@
 /* An append whose fate is open so long gets a barrier behind it, which decides it (R5). */
 #define RESOLVE_NS SHARD_OPEN_NS
 
+#define START_AGAIN_NS (5 * CLOCK_SEC)
+
 static void on_tick(void *);
 static void tell_changes(void *);
 
@@ -107,7 +109,8 @@ place(struct shards *all, struct shard *s)
 	all->list[all->n++] = s;
 }
 
-/* R13: each start shows its number in every stream, so that an old copy of the disk is found. */
+/* R13: each start shows its number in every stream, so that an old copy of the disk is found.  Asked for
+ * until it is read back: a start that the log does not know could be made twice. */
 static void
 append_start(struct shard *s)
 {
@@ -116,8 +119,8 @@ append_start(struct shard *s)
 	r.start.node = s->all->self;
 	r.start.number = s->all->opts.start;
 	memcpy(r.start.incarnation, s->all->opts.incarnation, sizeof(r.start.incarnation));
-	rnd_bytes(r.txn, sizeof(r.txn));
-	memcpy(s->start_txn, r.txn, sizeof(s->start_txn));
+	memcpy(r.txn, s->start_txn, sizeof(r.txn));
+	s->start_ns = clock_boot_ns();
 	append_free_record(s, &r);
 }
 
@@ -149,6 +152,7 @@ shards_add(struct shards *all, uint32_t index, const struct verdict_state *state
 	memcpy(self.incarnation, all->opts.incarnation, sizeof(self.incarnation));
 	lease_init(&s->lease, &self, clock_boot_ns());
 	place(all, s);
+	rnd_bytes(s->start_txn, sizeof(s->start_txn));
 	append_start(s);
 	shard_changed(s);
 	return s;
@@ -263,9 +267,12 @@ look_at_start(struct shard *s, const struct record *r)
 	struct err err;
 
 	if (memcmp(r->start.incarnation, s->all->opts.incarnation, 16) != 0 ||
-	    r->start.number < own ||
-	    (r->start.number == own && memcmp(r->txn, s->start_txn, RECORD_ID) == 0))
+	    r->start.number < own)
 		return;
+	if (r->start.number == own && memcmp(r->txn, s->start_txn, RECORD_ID) == 0) {
+		s->start_ns = 0;
+		return;
+	}
 	err_set(&err, ERR_CORRUPT,
 		"the log knows start %" PRIu64 " of this disk already, and this is start %" PRIu64
 		": it is an old copy; wipe the data and root directories and let it be refilled",
@@ -376,6 +383,9 @@ tick_shard(struct shard *s)
 	    !s->all->log_away && oldest != 0 && now - oldest > RESOLVE_NS &&
 	    now - s->barrier_ns > RESOLVE_NS)
 		append_barrier(s);
+	if (s->start_ns != 0 && now - s->start_ns > START_AGAIN_NS && !s->halted &&
+	    !s->all->log_away)
+		append_start(s);
 	shard_read_keep_fresh(s);
 	shard_try_claim(s);
 }

@@ -56,6 +56,7 @@ struct shard {
 	struct fate_list fates;
 	uint64_t next_seq;            /* of the present own reign */
 	uint8_t start_txn[RECORD_ID]; /* of this boot's start record */
+	uint64_t start_ns;            /* when it was asked for last; 0: it was read back */
 	uint64_t log_end;             /* not claimed before this was read */
 	unsigned missing;
 	bool preferred, claiming, halted, stuck, told;

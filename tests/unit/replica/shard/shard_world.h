@@ -41,7 +41,7 @@ struct node {
 	bool holds_applied; /* read, but not told to be applied */
 	bool taken;         /* paths of creates are */
 	struct fed *held, **held_end;
-	unsigned fatal, changes, free_barriers, effective;
+	unsigned fatal, changes, free_barriers, effective, starts;
 	uint8_t last_free[16];
 	bool same_free; /* the last two free barriers had one txn */
 };
@@ -92,6 +92,7 @@ static void
 count_record(struct node *n, const struct record *r, int verdict)
 {
 	n->effective += verdict == VERDICT_EFFECTIVE && r->type == RECORD_CREATE;
+	n->starts += r->type == RECORD_START;
 	if (r->type != RECORD_BARRIER || !r->free)
 		return;
 	n->free_barriers++;

@@ -97,6 +97,28 @@ test_old_copy_of_the_disk(void **state)
 	node_end(&n);
 }
 
+/* What the log lost is said again, until it is read. */
+static void
+test_start_that_was_lost(void **state)
+{
+	struct node *n = node_begin(*state, &(struct node_opts){ .node = 2, .faults = "lost=800" });
+	unsigned tries = 0;
+
+	while (n->starts == 0 && tries++ < 100) {
+		ahead += 6 * CLOCK_SEC;
+		run_msec(n->loop, 120);
+	}
+	assert_in_range(tries, 2, 99); /* this seed loses the first ones */
+	assert_int_equal(n->starts, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		ahead += 6 * CLOCK_SEC;
+		run_msec(n->loop, 120);
+	}
+	assert_int_equal(n->starts, 1);
+	assert_int_equal(n->fatal, 0);
+	node_end(&n);
+}
+
 static struct node *
 begin_primary(struct world *w, const char *faults)
 {
@@ -323,6 +345,7 @@ main(void)
 		T(test_others_do_not_claim),
 		T(test_claims_only_when_whole_and_caught_up),
 		T(test_old_copy_of_the_disk),
+		T(test_start_that_was_lost),
 		T(test_committed_once_applied),
 		T(test_dead_by_its_content),
 		T(test_refused_by_role),
