@@ -31,24 +31,39 @@ def area(request):
         print(f"\nkept: {path}")
 
 
-@pytest.fixture(scope="session")
-def make_cluster(area):
-    """make_cluster(name, **options) - a cluster; whoever made it may call .down() earlier."""
-    made = []
-
-    def make(name, **options):
-        c = Cluster(area / f"{name}{next(numbers)}", **options)
-        made.append(c)
-        open_clusters.append(c)
-        return c
-    yield make
+def end_all(clusters):
     failures = []
-    for c in [c for c in made if c in open_clusters]:
+    for c in [c for c in clusters if c in open_clusters]:
         try:
             end_cluster(c)
         except AssertionError as e:  # the others are ended all the same
             failures.append(str(e))
     assert not failures, "\n".join(failures)
+
+
+def maker(area, made):
+    def make(name, **options):
+        c = Cluster(area / f"{name}{next(numbers)}", **options)
+        made.append(c)
+        open_clusters.append(c)
+        return c
+    return make
+
+
+@pytest.fixture
+def make_cluster(area):
+    """make_cluster(name, **options) - a cluster for this test; it may call .down() earlier."""
+    made = []
+    yield maker(area, made)
+    end_all(made)
+
+
+@pytest.fixture(scope="session")
+def keep_cluster(area):
+    """The same for fixtures that serve several tests, and end theirs by end_cluster when they can."""
+    made = []
+    yield maker(area, made)
+    end_all(made)
 
 
 def end_cluster(c):
@@ -57,15 +72,15 @@ def end_cluster(c):
 
 
 @pytest.fixture(scope="session")
-def cluster(make_cluster):
+def cluster(keep_cluster):
     """The common cluster: three nodes, two routers, nothing is broken in it."""
-    return make_cluster("common", routers=2, sets=["node.auto_create=no"])
+    return keep_cluster("common", routers=2, sets=["node.auto_create=no"])
 
 
 @pytest.fixture(scope="module")
-def own_cluster(make_cluster, request):
+def own_cluster(keep_cluster, request):
     """One for this module alone, with OPTIONS of the module, gone at its end."""
-    c = make_cluster(request.module.__name__.replace("test_", "c"),
+    c = keep_cluster(request.module.__name__.replace("test_", "c"),
                      **getattr(request.module, "OPTIONS", {}))
     yield c
     if c in open_clusters:

@@ -22,10 +22,10 @@ SLOW = "node3"
 
 
 @pytest.fixture(scope="module")
-def slow_cluster(make_cluster, area):
+def slow_cluster(keep_cluster, area):
     """node3 is behind a slow line whenever `slow` is on."""
     slow = Slow(area / "slow", RATE)
-    c = make_cluster("large", shards=8, build="release")
+    c = keep_cluster("large", shards=8, build="release")
     with slow.line():
         c.do("stop", SLOW)
         c.do("start", SLOW)

@@ -99,7 +99,6 @@ def test_pushes_without_end(make_cluster, git, tmp_path, new_name):
     for (_, end), (begin, _) in zip(spans, spans[1:]):
         assert begin > end - 0.05, "two members of a shard repacked at the same time"
     c.nothing_left(repo)
-    c.down()
 
 
 def test_a_late_member_gets_what_was_rolled_up(own_cluster, git, tmp_path, new_name):
@@ -250,25 +249,22 @@ def test_too_little_disk(make_cluster, git, tmp_path, new_name):
 def test_without_a_primary(make_cluster, git, tmp_path, new_name):
     """Nobody can say whose turn it is: the followers still get to few packs, though a bit later."""
     c = make_cluster("nobody", shards=4, sets=["node.repack_packs=0", "node.inline_max=8K"])
-    try:
-        u = Noise(c, git, tmp_path / "w", new_name("nobody"))
-        for _ in range(12):
-            u.push()
-        c.wait_equal(u.repo)
-        p, followers = c.primary(u.repo), c.followers(u.repo)
-        assert packs.count(c, followers[0], u.repo) == 12
-        assert not c.json(p, "/status")["repack"]["on"]
-        c.do("kill", p)
-        shape = json.loads((c.dir / "cluster.json").read_text())
-        shape["set"].remove("node.repack_packs=0")
-        (c.dir / "cluster.json").write_text(json.dumps(shape))
-        for n in followers:
-            c.do("stop", n)
-            c.do("start", n)
-        wait_for(lambda: all(packs.count(c, n, u.repo) == 1 for n in followers), 30,
-                 lambda: f"few packs: {[packs.count(c, n, u.repo) for n in followers]}")
-    finally:
-        c.down()
+    u = Noise(c, git, tmp_path / "w", new_name("nobody"))
+    for _ in range(12):
+        u.push()
+    c.wait_equal(u.repo)
+    p, followers = c.primary(u.repo), c.followers(u.repo)
+    assert packs.count(c, followers[0], u.repo) == 12
+    assert not c.json(p, "/status")["repack"]["on"]
+    c.do("kill", p)
+    shape = json.loads((c.dir / "cluster.json").read_text())
+    shape["set"].remove("node.repack_packs=0")
+    (c.dir / "cluster.json").write_text(json.dumps(shape))
+    for n in followers:
+        c.do("stop", n)
+        c.do("start", n)
+    wait_for(lambda: all(packs.count(c, n, u.repo) == 1 for n in followers), 30,
+             lambda: f"few packs: {[packs.count(c, n, u.repo) for n in followers]}")
 
 
 def test_a_damaged_pack(own_cluster, git, tmp_path, new_name):

@@ -93,8 +93,8 @@ class User(Pushing):
 
 
 @pytest.fixture(scope="module")
-def shared(make_cluster):
-    m = Machine(make_cluster, "machine", "node.push_deadline=8s", "node.read_deadline=4s",
+def shared(keep_cluster):
+    m = Machine(keep_cluster, "machine", "node.push_deadline=8s", "node.read_deadline=4s",
                 "router.retry_deadline=6s", build="debug")
     yield m
     end(m)

@@ -235,12 +235,12 @@ def compare_nodes(c, look):
 
 
 @pytest.fixture(scope="module")
-def brokers(make_cluster):
+def brokers(keep_cluster):
     """The URL of three brokers for all seeds; None on the file log."""
     if harness.LOG != "kafka":
         yield None
         return
-    c = make_cluster("brokers", nodes=0, routers=0)
+    c = keep_cluster("brokers", nodes=0, routers=0)
     yield c.env["LOG"]
     end_cluster(c)
 

@@ -52,4 +52,3 @@ def test_by_tls_and_scram(make_cluster, git, tmp_path, new_name):
     git.commit(w)
     git.run("push", "-q", url, "HEAD:refs/heads/main", cwd=w)
     c.dumps(repo)
-    c.down()
