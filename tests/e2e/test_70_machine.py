@@ -233,7 +233,7 @@ def test_primary_full_in_the_middle(machine, tmp_path, new_name):
     t = threading.Thread(target=lambda: results.append(
         u.git.run("push", "-q", c.url(u.repo), "refs/heads/*:refs/heads/*", cwd=u.work, check=False)))
     t.start()
-    wait_for(lambda: state_of(c, "node1") == "T", 30, "node1 is stopped")
+    wait_for(lambda: c.state_of("node1") == "T", 30, "node1 is stopped")
     m.disk.fill()
     c.do("resume", "node1")
     wait_for(lambda: m.stuck("node1"), 20, "node1 is stuck")

@@ -1,9 +1,11 @@
 #!/bin/sh
-# The test programs in Python at least compile, and import nothing beyond Debian's packages.
+# The test programs in Python at least compile, know the names they use, and import nothing beyond
+# Debian's packages.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 /usr/bin/python3 - $(find tests -name '*.py' -o -name cluster -type f | sort) <<'PY'
 import ast, sys
+import pyflakes.checker, pyflakes.messages
 known = set(sys.stdlib_module_names) | {"pytest", "hypothesis", "harness", "conftest"}
 known |= {path.rsplit("/", 1)[1].removesuffix(".py") for path in sys.argv[1:]}
 bad = 0
@@ -24,5 +26,10 @@ for path in sys.argv[1:]:
             if name.split(".")[0] not in known:
                 print(f"python: {path}:{node.lineno}: imports {name}")
                 bad = 1
+    for m in pyflakes.checker.Checker(tree, path).messages:
+        # A part of a tuple that nobody needs has a name all the same.
+        if not isinstance(m, pyflakes.messages.UnusedVariable):
+            print(f"python: {m}")
+            bad = 1
 sys.exit(bad)
 PY
