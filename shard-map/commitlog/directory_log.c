@@ -322,6 +322,14 @@ on_records(uint32_t stream, const struct commitlog_record *r, size_t n, void *ar
 	pthread_mutex_unlock(&l->shared.lock);
 }
 
+static void
+on_trouble(uint32_t stream, const struct err *err, void *arg)
+{
+	struct directory_log *l = arg;
+
+	l->trouble(stream, err, l->arg);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 struct directory_log *
@@ -351,7 +359,7 @@ directory_log_begin(struct directory_log *l, const uint8_t uuid[16])
 	memcpy(l->uuid, uuid, sizeof(l->uuid));
 	l->shared.begun = true;
 	pthread_mutex_unlock(&l->shared.lock);
-	commitlog_read(l->log, COMMITLOG_DIRECTORY, 0, on_records, l->trouble, l);
+	commitlog_read(l->log, COMMITLOG_DIRECTORY, 0, on_records, on_trouble, l);
 }
 
 void

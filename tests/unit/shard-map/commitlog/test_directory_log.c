@@ -28,6 +28,12 @@ on_trouble(uint32_t stream, const struct err *err, void *arg)
 		__atomic_add_fetch(&w->troubles, 1, __ATOMIC_RELAXED);
 }
 
+static bool
+has_trouble(void *arg)
+{
+	return __atomic_load_n(&((struct world *)arg)->troubles, __ATOMIC_RELAXED) > 0;
+}
+
 static int
 setup(void **state)
 {
@@ -180,15 +186,28 @@ test_end(void **state)
 	w->one = directory_log_new(w->log, w->loop, on_trouble, w);
 }
 
+/* That the log is away is told to whom it is to be told. */
+static void
+test_log_away(void **state)
+{
+	struct world *w = *state;
+	const char *path = w->folder.url + strlen("file:");
+	char away[600];
+
+	directory_log_begin(w->one, uuid);
+	snprintf(away, sizeof(away), "%s.away", path);
+	assert_int_equal(rename(path, away), 0);
+	assert_true(run_until(w->loop, has_trouble, w));
+	assert_int_equal(rename(away, path), 0);
+}
+
 int
 main(void)
 {
 #define WITH_LOG(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		WITH_LOG(test_put_and_look),
-		WITH_LOG(test_rivals),
-		WITH_LOG(test_fresh),
-		WITH_LOG(test_end),
+		WITH_LOG(test_put_and_look), WITH_LOG(test_rivals),   WITH_LOG(test_fresh),
+		WITH_LOG(test_end),          WITH_LOG(test_log_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
