@@ -98,9 +98,9 @@ def write_conf(path, number, member, voters, data):
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
         # The leader of the controllers may go with its broker: all brokers get a new session then.
-        "controller.quorum.fetch.timeout.ms": 1000,
-        "controller.quorum.election.timeout.ms": 500,
-        "controller.quorum.election.backoff.max.ms": 300,
+        "controller.quorum.fetch.timeout.ms": 800,
+        "controller.quorum.election.timeout.ms": 300,
+        "controller.quorum.election.backoff.max.ms": 150,
         "log.cleaner.dedupe.buffer.size": 4194304,
         "offsets.topic.replication.factor": min(3, len(voters)),
         "num.network.threads": 2,
