@@ -339,12 +339,12 @@ list_covered(const struct repack *r, struct buf *lines)
 {
 	const char *heaviest = r->made;
 
-	if (r->made[0] != '\0')
+	if (r->plan.cover_made)
 		buf_addf(lines, "pack-%s.idx\n", r->made);
 	for (size_t i = 0; i < r->packs.n; i++) {
 		const char *name = r->packs.v[i].name;
 
-		if (r->plan.merge[i] || r->kinds[i] == CATALOG_PACK_UNKNOWN)
+		if (!r->plan.cover[i])
 			continue;
 		buf_addf(lines, "pack-%s.idx\n", name);
 		heaviest = name;

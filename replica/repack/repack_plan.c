@@ -7,6 +7,7 @@
 
 /* Below this weight packs outside the multi-pack index are not worth a new one by themselves. */
 #define INDEX_MIN (4u * 1024 * 1024)
+#define COVER_PART 16u
 
 static bool
 is_ours(const struct packs *p, const enum catalog_pack_kind *kinds, size_t i)
@@ -39,11 +40,29 @@ choose(struct repack_plan *out, const struct packs *p, const enum catalog_pack_k
 	}
 }
 
-static bool
-needs_index(const struct repack_plan *plan, const struct packs *p,
-	    const enum catalog_pack_kind *kinds)
+/* Which packs are heavy enough for the index, as they will stand. */
+static void
+choose_cover(struct repack_plan *plan, const struct packs *p, const enum catalog_pack_kind *kinds)
 {
-	uint64_t in = 0, out = plan->weight;
+	uint64_t all = plan->weight, least = plan->weight;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (plan->merge[i] || kinds[i] == CATALOG_PACK_UNKNOWN)
+			continue;
+		all += p->v[i].weight;
+		least = MAX(least, p->v[i].weight);
+	}
+	least = MIN(least, all / COVER_PART); /* the heaviest in any case */
+	for (size_t i = 0; i < p->n; i++)
+		plan->cover[i] = !plan->merge[i] && kinds[i] != CATALOG_PACK_UNKNOWN &&
+				 p->v[i].weight >= least;
+	plan->cover_made = plan->weight > 0 && plan->weight >= least;
+}
+
+static bool
+needs_index(const struct repack_plan *plan, const struct packs *p)
+{
+	uint64_t in = 0, out = plan->cover_made ? plan->weight : 0;
 
 	for (size_t i = 0; i < p->n; i++) {
 		const struct packs_item *it = &p->v[i];
@@ -52,7 +71,7 @@ needs_index(const struct repack_plan *plan, const struct packs *p,
 			return true;
 		if (it->in_midx)
 			in += it->weight;
-		else if (!plan->merge[i] && kinds[i] != CATALOG_PACK_UNKNOWN)
+		else if (plan->cover[i])
 			out += it->weight;
 	}
 	return out >= INDEX_MIN ? out >= in : plan->weight > 0 && !p->midx;
@@ -64,13 +83,16 @@ repack_plan_make(struct repack_plan *out, const struct packs *p,
 {
 	memset(out, 0, sizeof(*out));
 	out->merge = mem_array(p->n, sizeof(*out->merge));
+	out->cover = mem_array(p->n, sizeof(*out->cover));
 	choose(out, p, kinds, min_packs);
-	out->index = needs_index(out, p, kinds);
+	choose_cover(out, p, kinds);
+	out->index = needs_index(out, p);
 }
 
 void
 repack_plan_release(struct repack_plan *plan)
 {
 	free(plan->merge);
+	free(plan->cover);
 	memset(plan, 0, sizeof(*plan));
 }

@@ -11,11 +11,15 @@ struct repack_plan {
 	uint64_t weight; /* of those; 0: none */
 	size_t left;     /* out of order, and too few to be merged yet */
 	bool index;      /* a new multi-pack index is due */
+	bool *cover;     /* owned, of packs->v: it is to be in that */
+	bool cover_made; /* so is the merged one */
 };
 
 /* Only packs that are known and not kept are merged, when min_packs of them are out of order.  The index
- * is due when one of its packs goes, or when as much lies outside it as inside, a few MB at least; or
- * with the first merge.  Free with repack_plan_release. */
+ * covers what is heavy, a sixteenth of all and more: the light ones are merged again soon, and an index
+ * of the whole repository is too dear to be written each time.  It is due when one of its packs goes, or
+ * when as much that is heavy lies outside it as inside, a few MB at least; or with the first merge.  Free
+ * with repack_plan_release. */
 void repack_plan_make(struct repack_plan *out, const struct packs *,
 		      const enum catalog_pack_kind *kinds, size_t min_packs);
 void repack_plan_release(struct repack_plan *);

@@ -18,9 +18,10 @@ FEW = 50
 
 
 def many_commits(git, path, n):
-    """A bare repository with n commits in a line, as ids, oldest first."""
+    """A bare repository with n commits in a line, as ids, oldest first.  Their trees stay as large as they
+    are after 200 commits: git's own work for a push grows with the tree."""
     src = git.init(path, "--bare")
-    history.feed(git, src, lambda out: history.commits(out, history.Marks(), "refs/heads/src", n))
+    history.feed(git, src, lambda out: history.commits(out, history.Marks(), "refs/heads/src", n, fan=1))
     return src, git.out("rev-list", "--reverse", "refs/heads/src", cwd=src).split()
 
 

@@ -35,6 +35,9 @@ static const struct row rows[] = {
 	{ "n", { 4096 }, "y", "n", 0, false },
 	{ "nn", { 5000, 10000 }, "ny", "nn", 0, false }, /* half as much outside */
 	{ "nn", { 5000, 10000 }, "yn", "nn", 0, true },
+	/* light ones come and go outside the index of the heavy one */
+	{ "nnnnm", { 9, 9, 9, 9, 10000 }, "nnnny", "yyyyn", 0, false },
+	{ "nnnnmm", { 9, 9, 9, 9, 40, 10000 }, "nnnnny", "yyyyyn", 0, false },
 };
 
 static void
@@ -62,10 +65,14 @@ test_rows(void **state)
 			if (plan.merge[k] != (row->merge[k] == 'y'))
 				fail_msg("row %zu, pack %zu", i, k);
 			sum += plan.merge[k] ? items[k].weight : 0;
+			assert_false(plan.cover[k] && (plan.merge[k] || row->kinds[k] == 'u'));
+			assert_false(plan.cover[k] && items[k].weight < 100 * 1024 &&
+				     row->weight[0] == 9);
 		}
 		if (plan.weight != sum || plan.left != row->left || plan.index != row->index)
 			fail_msg("row %zu: weight %llu left %zu index %d", i,
 				 (unsigned long long)plan.weight, plan.left, plan.index);
+		assert_false(plan.cover_made && row->weight[0] == 9);
 		repack_plan_release(&plan);
 	}
 }
