@@ -262,11 +262,7 @@ void
 apply_find_pack(struct apply *a, const uint8_t repo_id[16], const uint8_t pack_sha256[32],
 		void (*done)(int rc, const struct catalog_pack *, void *arg), void *arg)
 {
-	struct apply_command c = { .kind = APPLY_FIND, .found = done, .arg = arg };
-
-	memcpy(c.id, repo_id, sizeof(c.id));
-	memcpy(c.sha256, pack_sha256, sizeof(c.sha256));
-	push(a, &c);
+	apply_find_file(a, repo_id, pack_sha256, "", done, arg);
 }
 
 void

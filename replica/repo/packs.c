@@ -29,9 +29,8 @@ be64(const uint8_t *p)
 	return (uint64_t)be32(p) << 32 | be32(p + 4);
 }
 
-/* "pack-HEX" END, with hex of a hash; SLICE_NONE otherwise. */
-static struct slice
-hex_of(struct slice s, const char *end)
+struct slice
+packs_hex_of(struct slice s, const char *end)
 {
 	struct slice begin = SLICE_LIT("pack-"), e = slice_str(end);
 
@@ -82,7 +81,7 @@ packs_midx_names(struct slice midx, packs_name_fn *fn, void *arg)
 		struct slice one = slice_cut(&names, '\0');
 
 		/* git writes the names of the indexes. */
-		one = hex_of(one, ".idx");
+		one = packs_hex_of(one, ".idx");
 		if (one.len == 0)
 			return false;
 		fn(one, arg);
@@ -205,7 +204,7 @@ packs_read(struct packs *out, const char *repo, struct err *err)
 	if (d == NULL)
 		return err_errno(err, "open %s", dir);
 	while ((e = readdir(d)) != NULL) {
-		struct slice name = hex_of(slice_str(e->d_name), ".pack");
+		struct slice name = packs_hex_of(slice_str(e->d_name), ".pack");
 
 		if (name.len > 0)
 			add(out, &room, dir, name);

@@ -17,6 +17,9 @@ struct packs {
 	bool midx; /* there is a multi-pack index that can be read */
 };
 
+/* Of the file name "pack-HEX" END, with hex of a hash: the hex; SLICE_NONE otherwise. */
+struct slice packs_hex_of(struct slice file, const char *end);
+
 /* Packs with their index, of the repository at dir ("ROOT/owner/name.git").  Free with
  * packs_release, also after an error.  ERR_IO. */
 MUST_CHECK int packs_read(struct packs *out, const char *dir, struct err *);

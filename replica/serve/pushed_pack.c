@@ -10,6 +10,7 @@
 #include "gitproto/base/check.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/base/slice.h"
+#include "replica/repo/packs.h"
 
 #define PIECE (256u * 1024)
 #define MAX_PATH 4096
@@ -74,18 +75,6 @@ read_bytes(struct pushed_file *f, struct err *err)
 	return 0;
 }
 
-/* "pack-HASH.pack": the hash, or an empty slice. */
-static struct slice
-hash_of(const char *file)
-{
-	struct slice s = slice_str(file), end = SLICE_LIT(".pack"), begin = SLICE_LIT("pack-");
-
-	if (!slice_begins(s, begin) || !slice_ends(s, end))
-		return SLICE_NONE;
-	s = slice_skip(slice_head(s, s.len - end.len), begin.len);
-	return s.len == 40 || s.len == 64 ? s : SLICE_NONE;
-}
-
 /* git makes exactly one pack of a push (unpackLimit 1), or none when it brought no objects. */
 static int
 find_pack(const char *dir, char name[65], bool *found, struct err *err)
@@ -97,7 +86,7 @@ find_pack(const char *dir, char name[65], bool *found, struct err *err)
 	if (d == NULL)
 		return errno == ENOENT ? 0 : err_errno(err, "cannot open %s", dir);
 	while ((e = readdir(d)) != NULL) {
-		struct slice hash = hash_of(e->d_name);
+		struct slice hash = packs_hex_of(slice_str(e->d_name), ".pack");
 
 		if (hash.len == 0)
 			continue;

@@ -54,6 +54,17 @@ class Pushing:
             assert not lost, f"{n} lost {lost}"
 
 
+def pushing_on(c, node, new_name, path, large=False):
+    """A user whose repository has this node as primary."""
+    for _ in range(60):
+        repo = new_name("on")
+        c.create(repo)
+        if c.primary(repo) == node:
+            c.ctl("repo", "delete", repo)
+            return Pushing(c, repo, path, large)
+    raise AssertionError(f"{node} is primary of no shard")
+
+
 @pytest.fixture
 def mended(own_cluster):
     yield own_cluster

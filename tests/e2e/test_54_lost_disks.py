@@ -13,7 +13,7 @@ import pytest
 from harness import cluster as harness
 from harness import direct, rawhttp
 from harness.wait import wait_for
-from test_50_kill import Pushing
+from test_50_kill import pushing_on
 
 SHARDS = 4
 
@@ -22,17 +22,6 @@ SHARDS = 4
 def c(make_cluster):
     """These hurt their cluster for good.  Repacking waits for a primary, in vain here."""
     return make_cluster("lost", shards=SHARDS, sets=["router.retry_deadline=3s", "node.repack_packs=0"])
-
-
-def on(c, node, new_name, path, large=False):
-    """A user whose repository has this node as primary."""
-    for _ in range(60):
-        repo = new_name("lost")
-        c.create(repo)
-        if c.primary(repo) == node:
-            c.ctl("repo", "delete", repo)
-            return Pushing(c, repo, path, large)
-    raise AssertionError(f"{node} is primary of no shard")
 
 
 def log_text(c, name):
@@ -61,8 +50,8 @@ def all_down(c):
 def test_follower_wiped(c, tmp_path, new_name):
     """It reads the log from its beginning and takes staged packs from the others; pushes go on; its
     copy does not count, and status says so."""
-    u = on(c, "node1", new_name, tmp_path / "u")
-    large = on(c, "node2", new_name, tmp_path / "large", large=True)
+    u = pushing_on(c, "node1", new_name, tmp_path / "u")
+    large = pushing_on(c, "node2", new_name, tmp_path / "large", large=True)
     u.push()
     large.push()
     c.do("stop", "node3")
@@ -84,8 +73,8 @@ def test_follower_wiped(c, tmp_path, new_name):
 def test_primary_wiped(c, tmp_path, new_name):
     """Its shards are not its any more: what was acknowledged is read from all nodes, pushes are refused
     in words.  The shards of the others go on."""
-    u = on(c, "node1", new_name, tmp_path / "u")
-    other = on(c, "node2", new_name, tmp_path / "other")
+    u = pushing_on(c, "node1", new_name, tmp_path / "u")
+    other = pushing_on(c, "node2", new_name, tmp_path / "other")
     u.push()
     c.do("stop", "node1")
     c.do("wipe", "node1")
@@ -108,7 +97,7 @@ def test_primary_wiped(c, tmp_path, new_name):
 def test_old_copy_of_a_disk(c, tmp_path, new_name):
     """R13: the log knows a later start of this disk.  The process ends and says what to do; wiped, it is
     a new one."""
-    u = on(c, "node1", new_name, tmp_path / "u")
+    u = pushing_on(c, "node1", new_name, tmp_path / "u")
     c.do("stop", "node3")
     old = tmp_path / "copy"
     subprocess.run(["cp", "-a", c.root("node3"), old], check=True)
@@ -172,8 +161,8 @@ def check_stopped(c, u, other):
 @pytest.mark.parametrize("what", ["cut", "recreated"])
 def test_log_cut(c, tmp_path, new_name, what):
     """R12: found at the start of the nodes.  With the true log back, all goes on and nothing is lost."""
-    u = on(c, "node1", new_name, tmp_path / "u")
-    other = on(c, "node2", new_name, tmp_path / "other")
+    u = pushing_on(c, "node1", new_name, tmp_path / "u")
+    other = pushing_on(c, "node2", new_name, tmp_path / "other")
     with all_down(c):
         logs = OldLog(c, tmp_path)
     c.raw("up", str(c.dir))
@@ -198,7 +187,7 @@ def test_log_cut(c, tmp_path, new_name, what):
 def test_log_cut_under_running_nodes(c, tmp_path, new_name):
     """R12: cut and written on, so that its length says nothing.  After a node stood still, what it read
     last is looked at again."""
-    u = on(c, "node1", new_name, tmp_path / "u")
+    u = pushing_on(c, "node1", new_name, tmp_path / "u")
     u.push()
     c.wait_equal(u.repo)
     shard = c.shard(u.repo)
@@ -224,7 +213,7 @@ def test_log_replaced_under_running_nodes(make_cluster, tmp_path, new_name):
     """Where the site says so, what was read is served on, and said to be that."""
     c = make_cluster("replaced", shards=SHARDS,
                      sets=["router.retry_deadline=3s", "node.reads_without_log=any"])
-    u = on(c, "node1", new_name, tmp_path / "u")
+    u = pushing_on(c, "node1", new_name, tmp_path / "u")
     with all_down(c):
         logs = OldLog(c, tmp_path)
     c.raw("up", str(c.dir))

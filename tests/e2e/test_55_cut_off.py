@@ -8,21 +8,10 @@ import pytest
 from harness import direct
 from harness.netcut import Cut
 from harness.wait import wait_for
-from test_50_kill import Pushing
+from test_50_kill import Pushing, pushing_on
 
 SHARDS = 4
 PAUSE = float(os.environ.get("GITSHARD_PAUSE_SECONDS", "3"))  # s; longer than a lease
-
-
-def on(c, node, new_name, path, large=False):
-    """A user whose repository has this node as primary."""
-    for _ in range(60):
-        repo = new_name("cut")
-        c.create(repo)
-        if c.primary(repo) == node:
-            c.ctl("repo", "delete", repo)
-            return Pushing(c, repo, path, large)
-    raise AssertionError(f"{node} is primary of no shard")
 
 
 def read_at(c, u, node):
@@ -40,9 +29,9 @@ def test_network_cut_between_primary_and_followers(make_cluster, tmp_path, new_n
     majority and is refused in words; one whose primary still reaches another voter has one."""
     c = make_cluster("cut", shards=SHARDS, build="release", sets=["node.push_deadline=5s"])
     cut = Cut(c, tmp_path / "cut")
-    small = on(c, "node1", new_name, tmp_path / "small")
-    large = on(c, "node1", new_name, tmp_path / "large", large=True)
-    beside = on(c, "node2", new_name, tmp_path / "beside", large=True)
+    small = pushing_on(c, "node1", new_name, tmp_path / "small")
+    large = pushing_on(c, "node1", new_name, tmp_path / "large", large=True)
+    beside = pushing_on(c, "node2", new_name, tmp_path / "beside", large=True)
     before = reigns(c)
     cut.between("node1", ["node2", "node3"])
     try:

@@ -1,8 +1,9 @@
 """A small disk for a part of a cluster, which a test fills and empties.  Needs root."""
-import contextlib
 import os
 import pathlib
 import subprocess
+
+from harness.preload import Preload
 
 
 class Disk:
@@ -36,29 +37,12 @@ class Disk:
         (self.path / "filler").unlink(missing_ok=True)
 
 
-class Failing:
+class Failing(Preload):
     """I/O errors for what a daemon writes below a folder, while `on`: see eio.c."""
 
     def __init__(self, path):
-        path.mkdir(parents=True)
-        self.lib, self.flag = path / "eio.so", path / "eio"
-        source = pathlib.Path(__file__).parent / "eio.c"
-        subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC", "-o", str(self.lib), str(source),
-                        "-ldl"], check=True)
+        super().__init__(path, "eio")
 
-    @contextlib.contextmanager
     def below(self, folder):
         """Daemons started inside are concerned."""
-        env = {"LD_PRELOAD": str(self.lib), "EIO_FOLDER": str(folder), "EIO_FLAG": str(self.flag)}
-        os.environ.update(env)
-        try:
-            yield
-        finally:
-            for key in env:
-                del os.environ[key]
-
-    def on(self):
-        self.flag.touch()
-
-    def off(self):
-        self.flag.unlink(missing_ok=True)
+        return self.inside(EIO_FOLDER=folder, EIO_FLAG=self.flag)

@@ -1,27 +1,17 @@
 """A network cut between nodes, while clients, routers and the log are reached: see netcut.c."""
-import os
-import pathlib
-import subprocess
+from harness.preload import Preload
 
 
-class Cut:
-    """Nodes are started again inside, then `between` and `heal`."""
+class Cut(Preload):
+    """Nodes are started again inside, then `between` and `heal`.  Each node has a flag of its own."""
 
     def __init__(self, cluster, path):
-        path.mkdir(parents=True)
-        self.c, self.path, self.lib = cluster, path, path / "netcut.so"
-        source = pathlib.Path(__file__).parent / "netcut.c"
-        subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC", "-o", str(self.lib), str(source),
-                        "-ldl"], check=True)
+        super().__init__(path, "netcut")
+        self.c = cluster
         for name in cluster.nodes:
             cluster.do("stop", name)
-            env = {"LD_PRELOAD": str(self.lib), "CUT_FLAG": str(path / name)}
-            os.environ.update(env)
-            try:
+            with self.inside(CUT_FLAG=path / name):
                 cluster.do("start", name)
-            finally:
-                for key in env:
-                    del os.environ[key]
 
     def between(self, one, others):
         """Neither side reaches the other."""
