@@ -65,5 +65,8 @@ void stream_free(struct stream **);
  * a write to it fails, the stream dies after the last byte that could still be read. */
 struct loop;
 struct stream *stream_open_fd(struct loop *, int rfd, int wfd);
+/* Of such a stream: takes in at once what the kernel holds, as far as the buffer has room, instead of
+ * when the loop comes to it. */
+void stream_read_fd(struct stream *);
 
 #endif

@@ -297,3 +297,13 @@ stream_open_fd(struct loop *l, int rfd, int wfd)
 	}
 	return &f->s;
 }
+
+void
+stream_read_fd(struct stream *s)
+{
+	struct fd_stream *f = of(s);
+
+	CHECK(s->ops == &ops);
+	if (f->rev != NULL && event_pending(f->rev, EV_READ, NULL))
+		on_readable(f->rfd, EV_READ, f);
+}

@@ -60,6 +60,8 @@ on_sigchld(void *arg)
 			release(c);
 			continue;
 		}
+		stream_read_fd(c->io);
+		stream_read_fd(c->err);
 		c->on_exit(c, status, c->arg);
 		/* The callback may have freed c and, with it, others: begin again. */
 		after = LIST_FIRST(&r->running);

@@ -1,9 +1,9 @@
 /* replica/repo/child.h - runs git: posix_spawn, pipes as one stream, reaping.  Thread: loop.
  *
  * Order: child_reaper_new once; child_spawn; bytes through child_io (stdin is written, stdout read;
- * stream_end closes its stdin); exactly one exit callback, after the process ended (its output may
- * still have to be read); child_free at any time: kills the process group of one still running,
- * which is then reaped without a callback.
+ * stream_end closes its stdin); exactly one exit callback, after the process ended: what it wrote can
+ * be peeked by then, as far as the buffer of the stream had room (more may come after it); child_free at
+ * any time: kills the process group of one still running, which is then reaped without a callback.
  * Children have a process group of their own, default signals, no descriptor but 0, 1, 2. */
 #ifndef REPLICA_REPO_CHILD_H
 #define REPLICA_REPO_CHILD_H

@@ -1,6 +1,7 @@
 #include "replica/repo/child.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -261,6 +262,58 @@ test_many(void **state)
 	assert_int_equal(child_running(r->reaper), 0);
 }
 
+/* Another child ends while the exit of the first is told: its own is told in the same turn of the loop,
+ * before that came to its pipes. */
+static const char *gate;
+
+static void
+on_exit_first(struct child *c, int status UNUSED, void *arg UNUSED)
+{
+	FILE *f = fopen(gate, "w");
+	siginfo_t info;
+
+	assert_non_null(f);
+	fputs("go\n", f);
+	fclose(f);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0); /* the other one */
+	child_free(&c);
+}
+
+static void
+on_exit_second(struct child *c, int status, void *arg)
+{
+	struct run *r = arg;
+
+	output_is(r, "said\n");
+	assert_string_equal(child_complaint(c), "why\n");
+	on_exit_child(c, status, arg);
+}
+
+static void
+test_all_is_there_at_exit(void **state)
+{
+	struct run *r = *state;
+	char dir[] = "/tmp/gitshard-test-XXXXXX", path[64], script[160];
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+	const char *const argv_first[] = { "/bin/true", NULL };
+	static char *const env[] = { NULL };
+	struct child_opts o = { .argv = argv, .env = env, .on_exit = on_exit_second, .arg = r };
+	struct child *first;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/gate", dir);
+	gate = path;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(script, sizeof(script), "read x <%s; echo said; echo why >&2; exit 0", path);
+	assert_int_equal(child_spawn(&r->child, r->reaper, &o, NULL), 0);
+	o = (struct child_opts){ .argv = argv_first, .env = env, .on_exit = on_exit_first };
+	assert_int_equal(child_spawn(&first, r->reaper, &o, NULL), 0);
+	assert_true(run_until(r->loop, is_over, r));
+	assert_int_equal(r->exits, 1);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* What still runs when the reaper goes is killed and waited for. */
 static void
 test_reaper_goes(void **state)
@@ -286,6 +339,7 @@ main(void)
 		T(test_input_breaks),
 		T(test_signal),
 		T(test_many),
+		T(test_all_is_there_at_exit),
 		T(test_reaper_goes),
 	};
 
