@@ -322,7 +322,9 @@ replica_free(struct replica **rp)
 	http_server_free(&r->admin_server);
 	timer_free(&r->drain_timer);
 	timer_free(&r->log_timer);
+	r->serve.directory_log = NULL;
 	map_follow_free(&r->follow);
+	r->serve.directory = NULL;
 	if (r->shards != NULL)
 		shards_stop(r->shards);
 	if (r->apply != NULL)

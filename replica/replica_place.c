@@ -279,4 +279,5 @@ replica_follow_map(struct replica *r)
 				     .arg = r };
 
 	r->follow = map_follow_new(&o);
+	r->serve.directory_log = map_follow_directory_log(r->follow);
 }

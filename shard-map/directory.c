@@ -128,6 +128,15 @@ directory_find(const struct directory *d, struct slice repo, uint32_t *shard)
 	return true;
 }
 
+bool
+directory_knows(const struct directory *d, struct slice repo)
+{
+	struct slice key = key_of(repo);
+	const struct table *t = atomic_load_explicit(&d->table, memory_order_acquire);
+
+	return find(d, t, key, hash_of(d, key)) != NULL;
+}
+
 uint32_t
 directory_shard(const struct directory *d, const struct map *m, struct slice repo)
 {
@@ -196,8 +205,9 @@ take_room(struct directory *d, size_t n)
 	return (int64_t)(at / ALIGN);
 }
 
-int
-directory_set(struct directory *d, struct slice repo, uint32_t shard)
+/* shard: DROPPED for a key that is only noted. */
+static int
+put_entry(struct directory *d, struct slice repo, uint32_t shard)
 {
 	struct table *t = atomic_load_explicit(&d->table, memory_order_relaxed);
 	struct slice key = key_of(repo);
@@ -205,9 +215,11 @@ directory_set(struct directory *d, struct slice repo, uint32_t shard)
 	struct entry *e;
 	int64_t place;
 
-	if (key.len == 0 || key.len > DIRECTORY_KEY_MAX || shard == DROPPED)
+	if (key.len == 0 || key.len > DIRECTORY_KEY_MAX)
 		return ERR_BAD;
 	e = find(d, t, key, hash);
+	if (e != NULL && shard == DROPPED)
+		return 0;
 	if (e != NULL) {
 		if (atomic_exchange_explicit(&e->shard, shard, memory_order_relaxed) == DROPPED)
 			atomic_fetch_add_explicit(&d->count, 1, memory_order_relaxed);
@@ -227,8 +239,21 @@ directory_set(struct directory *d, struct slice repo, uint32_t shard)
 	memcpy(e->key, key.p, key.len);
 	put_cell(t, hash, (uint64_t)place);
 	d->entries++;
-	atomic_fetch_add_explicit(&d->count, 1, memory_order_relaxed);
+	if (shard != DROPPED)
+		atomic_fetch_add_explicit(&d->count, 1, memory_order_relaxed);
 	return 0;
+}
+
+int
+directory_set(struct directory *d, struct slice repo, uint32_t shard)
+{
+	return shard == DROPPED ? ERR_BAD : put_entry(d, repo, shard);
+}
+
+int
+directory_note(struct directory *d, struct slice repo)
+{
+	return put_entry(d, repo, DROPPED);
 }
 
 void

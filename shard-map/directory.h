@@ -13,6 +13,8 @@
 #define DIRECTORY_KEY_MAX 512u /* bytes of a key */
 #define DIRECTORY_NONE \
 	UINT32_MAX /* as shard of a record: the exception ends, the hash counts again */
+#define DIRECTORY_SAME \
+	(UINT32_MAX - 1) /* as shard of a record: nothing changes (directory_judge.h) */
 
 struct directory;
 struct directory *directory_new(void);
@@ -21,6 +23,10 @@ void directory_free(struct directory **); /* no reader may be inside */
 /* repo is reduced to its key (key_of).  ERR_BAD (length), ERR_NOMEM. */
 MUST_CHECK int directory_set(struct directory *, struct slice repo, uint32_t shard);
 void directory_drop(struct directory *, struct slice repo);
+
+/* The key was heard of, though it has no exception; and: was it ever, by this or by an exception? */
+MUST_CHECK int directory_note(struct directory *, struct slice repo);
+bool directory_knows(const struct directory *, struct slice repo); /* thread: as directory_find */
 
 bool directory_find(const struct directory *, struct slice repo, uint32_t *shard);
 /* Where repo lives: its exception (d may be NULL: none known), else by the hash. */

@@ -305,11 +305,11 @@ static const struct {
 	const char *method, *path;
 	void (*handle)(struct admin *, struct http_xchg *);
 } routes[] = {
-	{ "GET", "/healthz", get_healthz },      { "GET", "/readyz", get_readyz },
-	{ "GET", "/metrics", get_metrics },      { "GET", "/status", get_status },
-	{ "GET", "/v1/identity", get_identity }, { "GET", "/v1/repos", get_repos },
-	{ "POST", "/v1/repos", change_repos },   { "DELETE", "/v1/repos", change_repos },
-	{ "POST", "/v1/fault", post_fault },
+	{ "GET", "/healthz", get_healthz },           { "GET", "/readyz", get_readyz },
+	{ "GET", "/metrics", get_metrics },           { "GET", "/status", get_status },
+	{ "GET", "/v1/identity", get_identity },      { "GET", "/v1/repos", get_repos },
+	{ "POST", "/v1/repos", change_repos },        { "DELETE", "/v1/repos", change_repos },
+	{ "POST", "/v1/repos/rename", change_repos }, { "POST", "/v1/fault", post_fault },
 };
 
 void

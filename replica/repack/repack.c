@@ -33,6 +33,7 @@ struct repack {
 	void *arg;
 	enum step step;
 	char dir[DISK_PATH - 64];   /* of the repository, as found */
+	uint64_t moves;             /* of the repository, before */
 	char temp[DISK_PATH - 128]; /* DATA/tmp/roll-ID: git adds -NAME */
 	char from[DISK_PATH];
 	uint64_t room; /* bytes that may be used on the disk */
@@ -63,6 +64,9 @@ repack_step(const struct repack *r)
 static void
 finish(struct repack *r)
 {
+	/* A child that works in a folder that is moved fails, and nothing is wrong: later. */
+	if (r->result.err.code != 0 && repo_moves(r->repo) != r->moves)
+		err_set(&r->result.err, ERR_CONFLICT, "it was renamed meanwhile");
 	r->done(&r->result, r->arg);
 }
 
@@ -86,6 +90,7 @@ look(void *arg)
 	struct statvfs st;
 	struct err *err = &r->result.err;
 
+	r->moves = repo_moves(r->repo);
 	if (!repo_dir_of(r->dir, sizeof(r->dir), r->serve->repos, r->repo) ||
 	    !layout_is(r->dir, r->repo->id)) {
 		err_set(err, ERR_NOT_FOUND, "its folder is not there");
@@ -393,6 +398,9 @@ clean(void *arg)
 	for (size_t i = 0; i < COUNT(ends); i++)
 		if (r->from[0] != '\0' && disk_path(path, NULL, "%s%s", r->from, ends[i]) == 0)
 			unlink(path);
+	if (repo_moves(r->repo) != r->moves &&
+	    repo_dir_of(path, sizeof(path), r->serve->repos, r->repo))
+		layout_mend_repack(path);
 }
 
 static void
@@ -406,6 +414,11 @@ on_clean(void *arg)
 static void
 next_step(struct repack *r, enum step step)
 {
+	/* What was made while the folder moved may be less than it should. */
+	if ((step == BRING_IN || step == TAKE_OUT) && repo_moves(r->repo) != r->moves) {
+		err_set(&r->result.err, ERR_CONFLICT, "it was renamed meanwhile");
+		step = CLEAN;
+	}
 	r->step = step;
 	switch (step) {
 	case LOOK:

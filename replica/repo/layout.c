@@ -474,6 +474,22 @@ layout_mend_pushes(const char *dir, uint64_t since_ms)
 	mend_dir(dir, "/objects/pack", since_ms, is_of_push);
 }
 
+/* Pushes have such files in their quarantines only. */
+static bool
+is_of_repack(const char *dir UNUSED, const char *name)
+{
+	return slice_begins(slice_str(name), SLICE_LIT("tmp_")) ||
+	       slice_ends(slice_str(name), SLICE_LIT(".lock"));
+}
+
+void
+layout_mend_repack(const char *dir)
+{
+	mend_dir(dir, "/objects/pack", UINT64_MAX, is_of_repack);
+	mend_dir(dir, "/objects/info", UINT64_MAX, is_of_repack);
+	mend_dir(dir, "/objects/info/commit-graphs", UINT64_MAX, is_of_repack);
+}
+
 int
 layout_empty_trash(struct layout *l, int64_t grace_sec, struct err *err)
 {

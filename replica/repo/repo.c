@@ -177,6 +177,7 @@ repo_table_move(struct repo_table *t, struct repo *r, const char *path)
 	free(r->shared.path);
 	r->shared.path = mem_strdup(path);
 	r->shared.version++;
+	r->shared.moves++;
 	pthread_mutex_unlock(&r->shared.lock);
 	pthread_rwlock_unlock(&t->lock);
 }
@@ -214,4 +215,15 @@ repo_dir_of(char *out, size_t size, const struct repo_table *t, struct repo *r)
 	ok = repo_dir(out, size, t, r->shared.path);
 	pthread_mutex_unlock(&r->shared.lock);
 	return ok;
+}
+
+uint64_t
+repo_moves(struct repo *r)
+{
+	uint64_t moves;
+
+	pthread_mutex_lock(&r->shared.lock);
+	moves = r->shared.moves;
+	pthread_mutex_unlock(&r->shared.lock);
+	return moves;
 }

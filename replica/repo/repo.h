@@ -27,6 +27,7 @@ struct repo {
 		uint64_t applied;    /* offset of its last record that is visible in refs */
 		unsigned missing;    /* packs of effective records that are not here yet */
 		uint64_t version;    /* grows with every change of refs or HEAD */
+		uint64_t moves;      /* how often it was renamed in this process */
 		uint64_t used; /* clock_boot_ns of the last use: least recent is unloaded first */
 		bool quarantined; /* differs from its digest: serves nothing */
 		bool deleted;
@@ -43,6 +44,8 @@ const char *repo_table_root(const struct repo_table *);
 struct repo *repo_find(struct repo_table *, const char *path);
 struct repo *repo_find_id(struct repo_table *, const uint8_t id[16]);
 void repo_unref(struct repo **);
+/* shared.moves: who works in the folder by its path compares it at the end. */
+uint64_t repo_moves(struct repo *);
 struct repo *repo_ref(struct repo *);
 /* All of them, each with a reference; array and references are the caller's (free, repo_unref). */
 struct repo **repo_table_all(struct repo_table *, size_t *n);

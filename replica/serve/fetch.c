@@ -20,12 +20,14 @@
 #include "gitproto/version.h"
 #include "replica/repo/replica_stats.h"
 #include "replica/serve/fetch_impl.h"
+#include "replica/serve/names.h"
 #include "replica/serve/strict_read.h"
 
 /* An answer from memory: 100,000 refs of 100 bytes are 14 MB. */
 #define MAX_ANSWER (512u << 20)
 #define MAX_FETCH_BODY (256u << 20) /* wants and haves, inflated */
 
+static enum fetch_step st_where(struct fetch *);
 static enum fetch_step st_applied(struct fetch *);
 static enum fetch_step st_loaded(struct fetch *);
 static enum fetch_step st_answer(struct fetch *);
@@ -222,7 +224,7 @@ static enum fetch_step
 st_applied(struct fetch *f)
 {
 	repo_unref(&f->repo);
-	f->repo = repo_find(f->serve->repos, f->path.repo.path);
+	f->repo = serve_repo(f->serve, f->shard, f->path.repo.path);
 	f->waits++;
 	shard_wait(f->shard, f->repo, f->offset, f->deadline, on_applied, f);
 	return FETCH_WAIT;
@@ -248,6 +250,20 @@ on_load(struct repo *repo UNUSED, int rc, void *arg)
 	loop_post(f->serve->loop, on_loaded, f);
 }
 
+static void
+on_looked(int rc, void *arg)
+{
+	struct fetch *f = OBJ_FROM(arg, struct fetch, FETCH_MAGIC);
+
+	if (!came_back(f))
+		return;
+	f->step = st_where;
+	if (rc == 0)
+		run(f);
+	else
+		refuse_late(f);
+}
+
 static enum fetch_step
 empty_receive(struct fetch *f)
 {
@@ -271,7 +287,7 @@ empty_receive(struct fetch *f)
 static enum fetch_step
 st_loaded(struct fetch *f)
 {
-	struct repo *now = repo_find(f->serve->repos, f->path.repo.path);
+	struct repo *now = serve_repo(f->serve, f->shard, f->path.repo.path);
 	bool loaded, gone, whole, same = now == f->repo;
 	char why[200] = "";
 
@@ -281,6 +297,14 @@ st_loaded(struct fetch *f)
 	if (!same) {
 		f->step = st_applied;
 		return FETCH_NEXT;
+	}
+	if (f->repo == NULL && !f->looked && f->serve->directory_log != NULL &&
+	    !f->serve->log_away(f->serve->log_arg)) {
+		/* It may have gone to another shard; what is told is told by a fresh directory. */
+		f->looked = true;
+		f->waits++;
+		names_look(f->serve, on_looked, f);
+		return FETCH_WAIT;
 	}
 	if (f->repo == NULL) {
 		if (f->path.endpoint == SMART_PATH_INFO_REFS && f->serve->auto_create &&

@@ -26,6 +26,7 @@ struct fetch {
 	unsigned waits; /* callbacks that still hold this: freed when the last one came */
 	bool dead;      /* the exchange is over */
 	bool load_failed;
+	bool looked;      /* at a fresh directory */
 	bool without_log; /* it is not proved fresh: nothing can be, and the site allows that */
 	char age[WITHOUT_LOG_AGE];
 	struct body *body;

@@ -24,12 +24,14 @@
 #include "replica/hook/hook_wire.h"
 #include "replica/repo/git_env.h"
 #include "replica/repo/replica_stats.h"
+#include "replica/serve/names.h"
 #include "replica/serve/push_impl.h"
-#include "replica/serve/repo_admin.h"
+#include "replica/serve/repo_life.h"
 #include "replica/serve/room.h"
 
 #define MAX_READ (40u << 20) /* of the body's beginning: PUSH_REQUEST_BYTES and one window */
 
+static enum push_step st_where(struct push *);
 static enum push_step st_caught_up(struct push *);
 static enum push_step st_repo(struct push *);
 static enum push_step st_loaded(struct push *);
@@ -230,16 +232,33 @@ on_created(const struct err *err, const uint8_t id[16] UNUSED, void *arg)
 	push_run(p);
 }
 
+static void
+on_looked(int rc, void *arg)
+{
+	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
+
+	if (!push_came_back(p))
+		return;
+	p->step = st_where;
+	if (rc == 0) {
+		push_run(p);
+		return;
+	}
+	err_set(&p->err, ERR_UNAVAILABLE,
+		"this node could not ask the log where '%s' is; push again", p->path.repo.path);
+	refuse(p);
+}
+
 static enum push_step
 st_repo(struct push *p)
 {
-	struct repo_admin_create c = { .path = p->path.repo.path,
-				       .head = "refs/heads/main",
-				       .format = OID_SHA1,
-				       .flags = RECORD_CREATE_AUTO,
-				       .request = p->request };
+	struct repo_life_create c = { .repo = p->path.repo,
+				      .head = "refs/heads/main",
+				      .format = OID_SHA1,
+				      .flags = RECORD_CREATE_AUTO,
+				      .request = p->request };
 
-	p->repo = repo_find(p->serve->repos, p->path.repo.path);
+	p->repo = serve_repo(p->serve, p->shard, p->path.repo.path);
 	if (p->repo != NULL) {
 		p->err = (struct err){ 0 };
 		p->step = st_loaded;
@@ -251,13 +270,20 @@ st_repo(struct push *p)
 				"repository '%s' is gone again; push again", p->path.repo.path);
 		return refuse(p);
 	}
+	if (!p->looked && !p->serve->auto_create && p->serve->directory_log != NULL) {
+		/* It may have gone to another shard; what is told is told by a fresh directory. */
+		p->looked = true;
+		p->waits++;
+		names_look(p->serve, on_looked, p);
+		return PUSH_WAIT;
+	}
 	if (!p->serve->auto_create) {
 		err_set(&p->err, ERR_NOT_FOUND, "repository '%s' does not exist",
 			p->path.repo.path);
 		return refuse(p);
 	}
 	p->waits++;
-	repo_admin_create(p->serve, p->shard, &c, on_created, p);
+	repo_life_create(p->serve, p->shard, &c, on_created, p);
 	return PUSH_WAIT;
 }
 
@@ -451,6 +477,7 @@ spawn_receive_pack(struct push *p)
 	struct child_opts o = { .argv = argv, .on_exit = on_exit_child, .arg = p };
 	int rc;
 
+	p->moves = repo_moves(p->repo);
 	if (!repo_dir_of(dir, sizeof(dir), p->serve->repos, p->repo))
 		return err_set(&p->err, ERR_NOT_FOUND, "repository '%s' does not exist",
 			       p->path.repo.path);
@@ -524,4 +551,10 @@ unsigned
 pushes_active(const struct pushes *all)
 {
 	return all->n;
+}
+
+struct repo_locks *
+pushes_locks(struct pushes *all)
+{
+	return all->locks;
 }

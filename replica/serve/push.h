@@ -12,6 +12,7 @@
 
 struct serve;
 struct pushes;
+struct repo_locks;
 
 /* Makes the hook socket at serve->sock. */
 MUST_CHECK int pushes_new(struct pushes **out, struct serve *, struct err *);
@@ -19,6 +20,8 @@ MUST_CHECK int pushes_new(struct pushes **out, struct serve *, struct err *);
  * processes killed.  The log decides what becomes of their records. */
 void pushes_free(struct pushes **);
 unsigned pushes_active(const struct pushes *);
+/* The write locks, one a repository: who changes one by another record takes its lock too. */
+struct repo_locks *pushes_locks(struct pushes *);
 
 /* POST git-receive-pack.  The exchange is answered, always. */
 void push_start(struct serve *, struct http_xchg *, const struct smart_path *);

@@ -347,6 +347,9 @@ static void
 check(struct push *p)
 {
 	p->oid_len = (uint8_t)oid_size(p->repo->format);
+	/* What git and we saw of its folder meanwhile may be less than was there. */
+	if (repo_moves(p->repo) != p->moves)
+		refuse_open(p, "the repository was renamed meanwhile; push again");
 	if (!push_check(p, &p->say))
 		refuse_open(p, "the repository is out of service on its primary; push again");
 	for (size_t i = 0; i < p->n_refs; i++)

@@ -46,6 +46,7 @@ struct push {
 	struct smart_path path;
 	struct shard *shard; /* borrowed */
 	struct repo *repo;   /* referenced */
+	uint64_t moves;      /* of it, before git began (repo_moves) */
 	uint8_t id[16];      /* push id (R8) */
 	char id_text[33];
 	char request[40]; /* id for log lines */
@@ -55,6 +56,7 @@ struct push {
 	unsigned waits; /* callbacks that still hold this */
 	bool dead;      /* the exchange is over */
 	bool asked_create, load_failed;
+	bool looked; /* at a fresh directory */
 	struct err err;
 
 	struct body *body;

@@ -8,103 +8,14 @@
 #include "gitproto/base/clock.h"
 #include "gitproto/base/hex.h"
 #include "gitproto/base/mem.h"
-#include "gitproto/base/rnd.h"
 #include "gitproto/net/relay.h"
 #include "gitproto/refname.h"
+#include "replica/serve/repo_life.h"
 #include "replica/serve/room.h"
 #include "replica/serve/serve.h"
 
 #define MAX_BODY 65536
-
-/* --- records -------------------------------------------------------------------------------- */
-
-struct change {
-	uint8_t id[16];
-	repo_admin_fn *done;
-	void *arg;
-};
-
-static void
-on_fate(enum shard_fate fate, uint64_t offset UNUSED, const char *why, void *arg)
-{
-	struct change *c = arg;
-	struct err err = { 0 };
-
-	if (fate == SHARD_UNKNOWN)
-		err_set(&err, ERR_UNKNOWN,
-			"outcome unknown; look with 'shardctl where' and try again");
-	else if (fate == SHARD_DEAD)
-		err_set(&err, ERR_CONFLICT, "%s", why != NULL ? why : "not committed; try again");
-	c->done(&err, c->id, c->arg);
-	free(c);
-}
-
-static void
-append(struct shard *shard, struct record *r, struct change *c, struct shard_asker *asker)
-{
-	struct err err;
-	int rc;
-
-	asker->done = on_fate;
-	asker->arg = c;
-	rc = shard_append(shard, r, asker, &err);
-
-	if (rc == 0)
-		return;
-	err.code = rc;
-	c->done(&err, c->id, c->arg);
-	free(c);
-}
-
-static struct change *
-new_change(repo_admin_fn *done, void *arg)
-{
-	struct change *c = MEM_NEW(struct change);
-
-	c->done = done;
-	c->arg = arg;
-	return c;
-}
-
-void
-repo_admin_create(struct serve *s, struct shard *shard, const struct repo_admin_create *w,
-		  repo_admin_fn *done, void *arg)
-{
-	struct change *c = new_change(done, arg);
-	struct shard_asker asker = { .repo = w->path, .request = w->request };
-	struct record r = { .type = RECORD_CREATE };
-	struct repo *there = repo_find(s->repos, w->path);
-	struct err err;
-
-	if (there != NULL) {
-		memcpy(c->id, there->id, sizeof(c->id));
-		repo_unref(&there);
-		err_set(&err, ERR_EXISTS, "repository '%s' exists already", w->path);
-		done(&err, c->id, arg);
-		free(c);
-		return;
-	}
-	rnd_bytes(c->id, sizeof(c->id));
-	memcpy(r.create.id, c->id, sizeof(r.create.id));
-	r.create.oid_len = (uint8_t)oid_size(w->format);
-	r.create.flags = w->flags;
-	r.create.path = w->path;
-	r.create.head = w->head;
-	append(shard, &r, c, &asker);
-}
-
-void
-repo_admin_delete(struct shard *shard, const struct repo *repo, const char *path,
-		  repo_admin_fn *done, void *arg)
-{
-	struct change *c = new_change(done, arg);
-	struct shard_asker asker = { .repo = path };
-	struct record r = { .type = RECORD_DELETE };
-
-	memcpy(c->id, repo->id, sizeof(c->id));
-	memcpy(r.del.id, repo->id, sizeof(r.del.id));
-	append(shard, &r, c, &asker);
-}
+#define NOT_PLACED UINT32_MAX
 
 /* --- requests ------------------------------------------------------------------------------- */
 
@@ -113,8 +24,11 @@ struct ask {
 #define ASK_MAGIC 0xa5ca5c01u
 	struct serve *serve;
 	struct http_xchg *xchg; /* NULL: gone */
-	bool may_forward, create;
-	struct smart_path_repo repo;
+	bool may_forward;
+	enum { ASK_CREATE, ASK_DELETE, ASK_RENAME } what;
+	struct smart_path_repo repo, to;
+	uint8_t id[16];  /* rename: of the repository, zeros: any */
+	uint32_t placed; /* create: the shard that is wished, NOT_PLACED: by hash and directory */
 	char head[REFNAME_MAX];
 	enum oid_format format;
 	struct buf body; /* as it came, to be handed on */
@@ -180,8 +94,9 @@ on_changed(const struct err *err, const uint8_t id[16], void *arg)
 		return;
 	}
 	hex_encode(hex, id, 16);
-	reply_json(a->xchg, a->create ? 201 : 200,
-		   json_pack("{s:s, s:s, s:i}", "repo", a->repo.path, "id", hex, "shard",
+	reply_json(a->xchg, a->what == ASK_CREATE ? 201 : 200,
+		   json_pack("{s:s, s:s, s:i}", "repo",
+			     a->what == ASK_RENAME ? a->to.path : a->repo.path, "id", hex, "shard",
 			     (int)shard_index(a->shard)));
 }
 
@@ -214,12 +129,25 @@ on_call(struct http_call *call, enum http_call_event ev, void *arg)
 }
 
 static void
+set_target(const struct ask *a, char *out, size_t size)
+{
+	char id[33];
+
+	hex_encode(id, a->id, 16);
+	if (a->what == ASK_RENAME)
+		snprintf(out, size, "/gs/repos/rename?repo=%s&to=%s&id=%s", a->repo.path,
+			 a->to.path, id);
+	else
+		snprintf(out, size, "/gs/repos?repo=%s", a->repo.path);
+}
+
+static void
 forward(struct ask *a)
 {
 	struct http_session *to = peers_get(a->serve->peers, shard_primary(a->shard));
 	struct http_head *h;
 	struct err err;
-	char target[300];
+	char target[600];
 
 	if (to == NULL || !a->may_forward || shard_primary(a->shard) == a->serve->self) {
 		err_set(&err, ERR_UNAVAILABLE, "shard %" PRIu32 " has no primary now; try again",
@@ -228,12 +156,12 @@ forward(struct ask *a)
 		return;
 	}
 	h = http_head_new();
-	snprintf(target, sizeof(target), "/gs/repos?repo=%s", a->repo.path);
-	http_head_request(h, a->create ? "POST" : "DELETE", target);
+	set_target(a, target, sizeof(target));
+	http_head_request(h, a->what == ASK_DELETE ? "DELETE" : "POST", target);
 	http_head_addf(h, "gitshard-shard", "%" PRIu32, shard_index(a->shard));
-	a->call = http_call_new(to, h, a->create, on_call, a);
+	a->call = http_call_new(to, h, a->what == ASK_CREATE, on_call, a);
 	http_head_free(&h);
-	if (a->create) {
+	if (a->what == ASK_CREATE) {
 		stream_write(http_call_stream(a->call), buf_slice(&a->body));
 		stream_end(http_call_stream(a->call));
 	}
@@ -244,8 +172,11 @@ static void
 on_applied(int rc, void *arg)
 {
 	struct ask *a = OBJ_FROM(arg, struct ask, ASK_MAGIC);
-	struct repo_admin_create c = { .path = a->repo.path, .head = a->head, .format = a->format };
-	struct repo *repo;
+	struct serve *s = a->serve;
+	struct repo_life_create c = { .repo = a->repo,
+				      .head = a->head,
+				      .format = a->format,
+				      .here = a->placed != NOT_PLACED };
 	struct err err;
 
 	if (rc != 0 || a->xchg == NULL) {
@@ -256,24 +187,36 @@ on_applied(int rc, void *arg)
 			ask_free(a);
 		return;
 	}
-	if (a->create) {
-		if (room_for_change(a->serve, &err) != 0) {
-			a->waits--;
-			fail(a, &err);
-			return;
-		}
-		repo_admin_create(a->serve, a->shard, &c, on_changed, a);
-		return;
-	}
-	repo = repo_find(a->serve->repos, a->repo.path);
-	if (repo == NULL) {
+	if (a->what == ASK_DELETE) {
+		repo_life_delete(s, a->shard, &a->repo, on_changed, a);
+	} else if (a->what == ASK_RENAME) {
+		repo_life_rename(s, a->shard, &a->repo, &a->to, a->id, on_changed, a);
+	} else if (room_for_change(s, &err) != 0) {
 		a->waits--;
-		err_set(&err, ERR_NOT_FOUND, "repository '%s' does not exist", a->repo.path);
 		fail(a, &err);
-		return;
+	} else {
+		repo_life_create(s, a->shard, &c, on_changed, a);
 	}
-	repo_admin_delete(a->shard, repo, a->repo.path, on_changed, a);
+}
+
+/* By the directory; a repository that is placed, or known by its id, needs none. */
+static int
+find_shard(struct ask *a, struct err *err)
+{
+	struct repo *repo = a->what == ASK_RENAME ? repo_find_id(a->serve->repos, a->id) : NULL;
+	uint32_t index = repo != NULL ? repo->shard : a->placed;
+
 	repo_unref(&repo);
+	if (index == NOT_PLACED || a->serve->map == NULL)
+		return serve_shard_of(a->serve, &a->shard, &a->repo, err);
+	if (index >= a->serve->map->nshards)
+		return err_set(err, ERR_BAD,
+			       "there is no shard %" PRIu32 "; they are 0 to %" PRIu32, index,
+			       a->serve->map->nshards - 1);
+	a->shard = shards_get(a->serve->shards, index);
+	return a->shard != NULL ? 0
+				: err_set(err, ERR_WRONG_NODE,
+					  "shard %" PRIu32 " is not on this node", index);
 }
 
 static void
@@ -282,7 +225,7 @@ route(struct ask *a)
 	struct err err;
 	uint64_t deadline = clock_boot_ns() + a->serve->push_msec * CLOCK_MSEC;
 
-	if (serve_shard_of(a->serve, &a->shard, &a->repo, &err) != 0) {
+	if (find_shard(a, &err) != 0) {
 		fail(a, &err);
 		return;
 	}
@@ -306,6 +249,7 @@ parse_create(struct ask *a, struct err *err)
 	const char *repo = json_string_value(json_object_get(j, "repo"));
 	const char *head = json_string_value(json_object_get(j, "head"));
 	const char *format = json_string_value(json_object_get(j, "object_format"));
+	json_t *shard = json_object_get(j, "shard");
 	int rc = 0;
 
 	if (repo == NULL)
@@ -320,6 +264,12 @@ parse_create(struct ask *a, struct err *err)
 	}
 	if (rc == 0 && format != NULL && !oid_name_parse(&a->format, slice_str(format)))
 		rc = err_set(err, ERR_BAD, "object_format is sha1 or sha256");
+	if (rc == 0 && shard != NULL) {
+		a->placed = (uint32_t)json_integer_value(shard);
+		if (!json_is_integer(shard) || json_integer_value(shard) < 0 ||
+		    json_integer_value(shard) >= NOT_PLACED)
+			rc = err_set(err, ERR_BAD, "shard is the number of a shard");
+	}
 	if (rc == 0 && a->serve->caps->format[a->format].upload == NULL)
 		rc = err_set(err, ERR_UNSUPPORTED, "the node's git does not speak %s",
 			     oid_name(a->format));
@@ -353,15 +303,29 @@ on_body(struct stream *s, enum stream_event ev, void *arg)
 	}
 }
 
-/* The value of repo= in the query. */
+/* The value of key ("repo=") in the query; empty: it is not there. */
 static struct slice
-query_repo(const char *target)
+query(const char *target, const char *key)
 {
-	const char *q = strstr(target, "?repo=");
+	const char *q = strchr(target, '?');
 
+	while (q != NULL && strncmp(q + 1, key, strlen(key)) != 0)
+		q = strchr(q + 1, '&');
 	if (q == NULL)
 		return SLICE_NONE;
-	return slice_of(q + 6, strcspn(q + 6, "&"));
+	q += 1 + strlen(key);
+	return slice_of(q, strcspn(q, "&"));
+}
+
+static int
+parse_rename(struct ask *a, const char *target, struct err *err)
+{
+	struct slice id = query(target, "id=");
+	int rc = smart_path_repo_parse(&a->to, query(target, "to="), err);
+
+	if (rc == 0 && id.len > 0 && hex_decode(a->id, sizeof(a->id), id) < 0)
+		rc = err_set(err, ERR_BAD, "id is 32 hex digits");
+	return rc;
 }
 
 void
@@ -375,16 +339,20 @@ repo_admin_handle(struct serve *s, struct http_xchg *x, bool may_forward)
 	a->serve = s;
 	a->xchg = x;
 	a->may_forward = may_forward;
-	a->create = strcmp(req->method, "POST") == 0;
+	a->placed = NOT_PLACED;
+	a->what = strcmp(req->method, "DELETE") == 0        ? ASK_DELETE
+		  : strstr(req->target, "/rename?") != NULL ? ASK_RENAME
+							    : ASK_CREATE;
 	buf_init(&a->body, MAX_BODY);
 	http_xchg_on_close(x, on_close, a);
-	if (a->create) {
+	if (a->what == ASK_CREATE) {
 		stream_on(http_xchg_stream(x), on_body, a);
 		http_xchg_continue(x);
 		on_body(http_xchg_stream(x), STREAM_READABLE, a);
 		return;
 	}
-	if (smart_path_repo_parse(&a->repo, query_repo(req->target), &err) != 0)
+	if (smart_path_repo_parse(&a->repo, query(req->target, "repo="), &err) != 0 ||
+	    (a->what == ASK_RENAME && parse_rename(a, req->target, &err) != 0))
 		fail(a, &err);
 	else
 		route(a);
@@ -499,7 +467,7 @@ void
 repo_admin_list(struct serve *s, struct http_xchg *x)
 {
 	struct listing *l = MEM_NEW(struct listing);
-	struct slice wanted = query_repo(http_xchg_request(x)->target);
+	struct slice wanted = query(http_xchg_request(x)->target, "repo=");
 	struct smart_path_repo repo;
 	struct repo *one;
 

@@ -8,10 +8,12 @@
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/serve/fetch.h"
+#include "replica/serve/names.h"
 #include "replica/serve/pack_get.h"
 #include "replica/serve/pack_give.h"
 #include "replica/serve/push.h"
 #include "replica/serve/repo_admin.h"
+#include "replica/serve/repo_life.h"
 #include "replica/serve/stage_come.h"
 #include "replica/serve/stage_hold.h"
 #include "replica/serve/stage_slot.h"
@@ -30,6 +32,7 @@ serve_start(struct serve *s, struct err *err)
 	s->turns = turns_new(s);
 	s->slots = stage_slots_new(s->loop, s->stage_budget);
 	s->comes = stage_comes_new(s);
+	s->names = names_new(s);
 	rc = stage_holds_new(&s->holds, s, err);
 	if (rc == 0)
 		rc = pushes_new(&s->pushes, s, err);
@@ -39,6 +42,11 @@ serve_start(struct serve *s, struct err *err)
 void
 serve_stop(struct serve *s)
 {
+	if (s->names != NULL) {
+		names_stop(s->names);
+		repo_life_stop(s);
+		names_free(&s->names);
+	}
 	pushes_free(&s->pushes);
 	stage_slots_free(&s->slots);
 	stage_comes_free(&s->comes);
@@ -82,6 +90,17 @@ serve_shard_of(struct serve *s, struct shard **out, const struct smart_path_repo
 	return 0;
 }
 
+struct repo *
+serve_repo(struct serve *s, const struct shard *shard, const char *path)
+{
+	struct repo *repo = repo_find(s->repos, path);
+
+	/* Of another shard, nothing is proved by this one. */
+	if (repo != NULL && repo->shard != shard_index(shard))
+		repo_unref(&repo);
+	return repo;
+}
+
 void
 serve_refuse(struct serve *s, struct http_xchg *x, struct shard *shard, const struct err *err)
 {
@@ -90,6 +109,7 @@ serve_refuse(struct serve *s, struct http_xchg *x, struct shard *shard, const st
 	int n, status = err_http_status(err->code);
 
 	if (shard != NULL) {
+		http_head_addf(h, "gitshard-shard", "%" PRIu32, shard_index(shard));
 		http_head_addf(h, "gitshard-epoch", "%" PRIu64, shard_epoch(shard));
 		if (shard_primary(shard) != 0)
 			http_head_addf(h, "gitshard-primary", "%" PRIu32, shard_primary(shard));
@@ -193,7 +213,7 @@ static const struct {
 } shard_routes[] = {
 	{ "GET", "/gs/position", strict_read_answer }, { "POST", "/gs/stage", handle_stage },
 	{ "POST", "/gs/release", handle_release },     { "GET", "/gs/pack", handle_pack },
-	{ "POST", "/gs/turn", turn_answer },
+	{ "POST", "/gs/turn", turn_answer },           { "GET", "/gs/name", names_answer },
 };
 
 static void
@@ -226,7 +246,8 @@ serve_handle(struct http_xchg *x, void *arg)
 		handle_git(s, x);
 	else if (strcmp(req->target, "/gs/status") == 0 && strcmp(req->method, "GET") == 0)
 		status_feed_open(s->feed, x);
-	else if (strncmp(req->target, "/gs/repos?", 10) == 0 &&
+	else if ((strncmp(req->target, "/gs/repos?", 10) == 0 ||
+		  strncmp(req->target, "/gs/repos/rename?", 17) == 0) &&
 		 (strcmp(req->method, "POST") == 0 || strcmp(req->method, "DELETE") == 0))
 		repo_admin_handle(s, x, false);
 	else

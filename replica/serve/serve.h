@@ -4,6 +4,8 @@
 #ifndef REPLICA_SERVE_SERVE_H
 #define REPLICA_SERVE_SERVE_H
 
+#include <sys/queue.h>
+
 #include "gitproto/net/http_server.h"
 #include "gitproto/net/work.h"
 #include "gitproto/smart_path.h"
@@ -25,6 +27,8 @@ struct stage_holds;
 struct stage_slots;
 struct status_feed;
 struct turns;
+struct names;
+struct directory_log;
 
 struct serve {
 	struct loop *loop;
@@ -37,8 +41,9 @@ struct serve {
 	const struct caplines *caps;
 	const struct map *map; /* NULL until the first one came; swapped by the replica */
 	const struct directory *directory;
-	unsigned remakes; /* packs being made anew (pack_give) */
-	uint32_t self;    /* number of this node, 0: not in the map */
+	struct directory_log *directory_log; /* NULL: the node stops */
+	unsigned remakes;                    /* packs being made anew (pack_give) */
+	uint32_t self;                       /* number of this node, 0: not in the map */
 	uint8_t cluster[16];
 	uint8_t incarnation[16];
 	bool (*log_ok)(void *arg);   /* can the log be written, as far as we know? */
@@ -54,6 +59,8 @@ struct serve {
 	struct pack_gets *wants;
 	struct status_feed *feed;
 	struct turns *turns;
+	struct names *names;
+	LIST_HEAD(, life) lives; /* repositories being made, renamed, deleted (repo_life) */
 
 	/* configuration */
 	const char *data, *home, *hooks, *sock; /* paths */
@@ -80,6 +87,8 @@ void serve_shard_changed(struct serve *, struct shard *);
  * ERR_WRONG_NODE when it is not on this node. */
 MUST_CHECK int serve_shard_of(struct serve *, struct shard **out, const struct smart_path_repo *,
 			      struct err *);
+/* The repository that has this path, if it is one of the shard; with a reference for the caller. */
+struct repo *serve_repo(struct serve *, const struct shard *, const char *path);
 /* The error as an answer: 421 for ERR_WRONG_NODE, retry-after on 503; logged once. */
 void serve_refuse(struct serve *, struct http_xchg *, struct shard *, const struct err *);
 /* Request id that the router gave, or "-". */

@@ -86,6 +86,14 @@ attempt_log_away(const struct attempt *a)
 }
 
 bool
+attempt_is_of(const struct attempt *a, uint32_t shard)
+{
+	const char *of = http_head_get(attempt_answer(a), "gitshard-shard");
+
+	return of == NULL || strtoul(of, NULL, 10) == shard;
+}
+
+bool
 attempt_sent(const struct attempt *a)
 {
 	return http_call_sent(a->call);

@@ -31,6 +31,9 @@ struct stream *attempt_stream(struct attempt *);
 const struct http_head *attempt_answer(const struct attempt *); /* after ATTEMPT_HEAD */
 /* A refusal in words, with the node's own as far as they are here already: ERR_UNAVAILABLE. */
 void attempt_refusal(struct attempt *, struct err *out);
+/* After ATTEMPT_HEAD: does a refusal speak of this shard?  A node that has read more of the directory
+ * speaks of the one where the repository is now. */
+bool attempt_is_of(const struct attempt *, uint32_t shard);
 /* After ATTEMPT_HEAD: the node refuses because it has no commit log. */
 bool attempt_log_away(const struct attempt *);
 bool attempt_sent(const struct attempt *); /* may anything of it have reached the node? */

@@ -444,7 +444,7 @@ st_judge(struct req *r)
 	if (attempt_log_away(&r->attempt))
 		return st_log_away(r);
 	attempt_refusal(&r->attempt, &r->why);
-	if (why == RETRY_WRONG_NODE && r->door.writes)
+	if (why == RETRY_WRONG_NODE && r->door.writes && attempt_is_of(&r->attempt, r->acc.shard))
 		shards_told(route_shards(r->env->route), r->acc.shard, r->acc.node,
 			    field_u64(h, "gitshard-epoch"),
 			    (uint32_t)field_u64(h, "gitshard-primary"));

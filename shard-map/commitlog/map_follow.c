@@ -7,6 +7,7 @@
 #include "gitproto/base/check.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/net/work.h"
+#include "shard-map/commitlog/directory_judge.h"
 #include "shard-map/commitlog/map_judge.h"
 #include "shard-map/commitlog/record.h"
 #include "shard-map/map_file.h"
@@ -15,7 +16,7 @@ struct map_follow {
 	LIST_ENTRY(map_follow) link;
 	uintptr_t id;                /* what posts to the loop carry: this may be freed meanwhile */
 	struct map_follow_opts opts; /* its strings are owned */
-	struct directory *directory; /* owned; written on the log thread */
+	struct directory_log *directory; /* owned */
 	/* Of the loop: */
 	const struct map *map; /* owned; the newest that was told */
 	bool from_log;
@@ -26,7 +27,6 @@ struct map_follow {
 	const struct map *last; /* owned; the map after the last record */
 	bool stopped;           /* records that follow cannot be judged */
 	bool directory_begun;
-	uint8_t uuid[16]; /* of the cluster; set before directory_begun */
 	/* Between them: */
 	struct {
 		pthread_mutex_t lock;
@@ -216,43 +216,6 @@ on_log_trouble(uint32_t stream, const struct err *err, void *arg)
 	post(f, NULL, &e);
 }
 
-/* One record of the directory.  Negative: it cannot be taken here (ERR_VERSION, ERR_NOMEM). */
-static int
-take_exception(struct directory *d, const uint8_t uuid[16], struct slice bytes, struct err *err)
-{
-	struct record r;
-	int rc = record_decode(&r, bytes, err);
-
-	if (rc == 0) {
-		if (r.type != RECORD_DIRECTORY || memcmp(r.cluster, uuid, sizeof(r.cluster)) != 0)
-			rc = ERR_BAD;
-		else if (r.directory.shard == DIRECTORY_NONE)
-			directory_drop(d, slice_str(r.directory.key));
-		else
-			rc = directory_set(d, slice_str(r.directory.key), r.directory.shard);
-		record_release(&r);
-	}
-	/* ERR_BAD: it means nothing, to everyone. */
-	return rc == ERR_BAD ? 0 : rc;
-}
-
-static void
-on_exceptions(uint32_t stream UNUSED, const struct commitlog_record *r, size_t n, void *arg)
-{
-	struct map_follow *f = arg;
-
-	for (size_t i = 0; i < n; i++) {
-		struct err err = { 0 };
-		int rc = take_exception(f->directory, f->uuid, r[i].bytes, &err);
-
-		if (rc == 0)
-			continue;
-		err.code = rc;
-		err_prefix(&err, "the directory at offset %" PRIu64, r[i].offset);
-		post(f, NULL, &err);
-	}
-}
-
 static void
 stop(struct map_follow *f, struct err *err, uint64_t offset)
 {
@@ -301,9 +264,7 @@ on_maps(uint32_t stream UNUSED, const struct commitlog_record *r, size_t n, void
 	if (!f->directory_begun) {
 		/* Its records name the cluster's uuid, which is known only now. */
 		f->directory_begun = true;
-		memcpy(f->uuid, f->last->uuid, sizeof(f->uuid));
-		commitlog_read(f->opts.log, COMMITLOG_DIRECTORY, 0, on_exceptions, on_log_trouble,
-			       f);
+		directory_log_begin(f->directory, f->last->uuid);
 	}
 }
 
@@ -338,7 +299,7 @@ map_follow_new(const struct map_follow_opts *opts)
 	f->opts = *opts;
 	f->opts.cluster = mem_strdup(opts->cluster);
 	f->opts.cache = opts->cache != NULL ? mem_strdup(opts->cache) : NULL;
-	f->directory = directory_new();
+	f->directory = directory_log_new(opts->log, opts->loop, on_log_trouble, f);
 	pthread_mutex_init(&f->shared.lock, NULL);
 	pthread_mutex_lock(&registry_lock);
 	f->id = ++last_id;
@@ -363,8 +324,7 @@ map_follow_free(struct map_follow **follow)
 	CHECK_LOOP(f->opts.loop);
 	/* First the maps: they begin the directory. */
 	commitlog_unread(f->opts.log, COMMITLOG_MAP);
-	if (f->directory_begun)
-		commitlog_unread(f->opts.log, COMMITLOG_DIRECTORY);
+	directory_log_free(&f->directory);
 	work_free(&f->work);
 	pthread_mutex_lock(&registry_lock);
 	LIST_REMOVE(f, link);
@@ -374,7 +334,6 @@ map_follow_free(struct map_follow **follow)
 	map_unref(&f->to_save);
 	map_unref(&f->shared.ready);
 	map_unref(&f->shared.saved);
-	directory_free(&f->directory);
 	pthread_mutex_destroy(&f->shared.lock);
 	free((char *)(uintptr_t)f->opts.cluster);
 	free((char *)(uintptr_t)f->opts.cache);
@@ -395,6 +354,12 @@ map_follow_from_log(const struct map_follow *f)
 
 const struct directory *
 map_follow_directory(const struct map_follow *f)
+{
+	return directory_log_directory(f->directory);
+}
+
+struct directory_log *
+map_follow_directory_log(const struct map_follow *f)
 {
 	return f->directory;
 }
@@ -473,6 +438,7 @@ map_follow_read_version(const struct map **out, uint64_t version, struct commitl
 }
 
 struct reading_directory {
+	struct directory_judge judge;
 	struct directory *directory;
 	const uint8_t *uuid;
 	struct err err;
@@ -484,25 +450,30 @@ on_scanned_exceptions(uint32_t stream UNUSED, const struct commitlog_record *r, 
 {
 	struct reading_directory *g = arg;
 
-	for (size_t i = 0; i < n && g->rc == 0; i++)
-		g->rc = take_exception(g->directory, g->uuid, r[i].bytes, &g->err);
+	for (size_t i = 0; i < n && g->rc >= 0; i++)
+		g->rc = directory_judge(&g->judge, g->directory, g->uuid, r[i].offset, r[i].bytes,
+					NULL, &g->err);
 }
 
 int
 map_follow_read_directory(struct directory *d, const struct map *m, struct commitlog *log,
 			  struct err *err)
 {
-	struct reading_directory g = { .directory = d, .uuid = m->uuid };
+	struct reading_directory *g = MEM_NEW(struct reading_directory);
 	uint64_t first = 0, next = 0;
 	int rc = commitlog_ends(log, COMMITLOG_DIRECTORY, &first, &next, err);
 
+	g->directory = d;
+	g->uuid = m->uuid;
+
 	if (rc == 0 && next > first)
 		rc = commitlog_scan(log, COMMITLOG_DIRECTORY, first, next - first,
-				    on_scanned_exceptions, &g, err);
-	if (rc == 0 && g.rc < 0) {
-		rc = g.rc;
+				    on_scanned_exceptions, g, err);
+	if (rc == 0 && g->rc < 0) {
+		rc = g->rc;
 		if (err != NULL)
-			*err = g.err;
+			*err = g->err;
 	}
+	free(g);
 	return rc;
 }

@@ -2,15 +2,16 @@
  * Thread: map_follow_new, map_follow_free and the callbacks: the given loop; map_follow_directory
  * gives something that any thread may read.
  *
- * Which records count: map_judge.h.  The last map is also kept in a file, so that a start is possible
- * while the log is away: the first map may come from there.  Of maps that come quickly one after the
- * other only the last may be told. */
+ * Which records count: map_judge.h, directory_judge.h.  The last map is also kept in a file, so that
+ * a start is possible while the log is away: the first map may come from there.  Of maps that come
+ * quickly one after the other only the last may be told. */
 #ifndef SHARD_MAP_COMMITLOG_MAP_FOLLOW_H
 #define SHARD_MAP_COMMITLOG_MAP_FOLLOW_H
 
 #include "gitproto/base/err.h"
 #include "gitproto/net/loop.h"
 #include "shard-map/commitlog/commitlog.h"
+#include "shard-map/commitlog/directory_log.h"
 #include "shard-map/directory.h"
 #include "shard-map/map.h"
 
@@ -38,6 +39,8 @@ void map_follow_free(struct map_follow **);
 const struct map *map_follow_map(const struct map_follow *); /* NULL: none yet; borrowed */
 bool map_follow_from_log(const struct map_follow *);
 const struct directory *map_follow_directory(const struct map_follow *);
+/* The same through the log: fresh looks, and writing.  Ends with this. */
+struct directory_log *map_follow_directory_log(const struct map_follow *);
 
 /* Blocking, for tools: the present map by reading the whole stream once; *out is NULL (and 0
  * returned) when the cluster has none. */

@@ -1,37 +1,13 @@
 #include "shard-map/ctl/cmd_repo.h"
 
 #include "gitproto/base/mem.h"
-#include "gitproto/smart_path.h"
-#include "shard-map/commitlog/map_follow.h"
+#include "gitproto/base/units.h"
 #include "shard-map/ctl/node_call.h"
 #include "shard-map/ctl/print.h"
-#include "shard-map/directory.h"
+#include "shard-map/ctl/repo_place.h"
 
 #define CHANGE_MSEC 20000
 #define LIST_MSEC 10000
-
-/* The repository that the command names, the map, and the shard. */
-static int
-find_shard(struct ctl *c, struct smart_path_repo *repo, uint32_t *shard, struct err *err)
-{
-	const char *word = ctl_word(c, 0);
-	struct directory *d;
-	int rc = smart_path_repo_parse(repo, slice_str(word), err);
-
-	if (rc < 0) {
-		c->usage = true;
-		return err_prefix(err, "%.100s", word), rc;
-	}
-	rc = ctl_load_map(c, err);
-	if (rc < 0)
-		return rc;
-	d = directory_new();
-	rc = map_follow_read_directory(d, c->map, c->log, err);
-	if (rc == 0)
-		*shard = directory_shard(d, c->map, slice_str(repo->path));
-	directory_free(&d);
-	return rc;
-}
 
 static uint64_t
 timeout_of(const struct ctl *c, uint64_t msec)
@@ -56,27 +32,57 @@ print_done(const struct ctl *c, json_t *answer, const char *what, struct err *er
 	return rc;
 }
 
+/* --shard: *shard is changed when it was given. */
+static int
+parse_shard(uint32_t *shard, struct ctl *c, struct err *err)
+{
+	int64_t n;
+
+	if (c->opts.shard == NULL)
+		return 0;
+	if (units_int(&n, c->opts.shard, NULL) < 0 || n < 0 || n >= (int64_t)c->map->nshards) {
+		c->usage = true;
+		return err_set(err, ERR_BAD, "--shard: '%.20s' is no shard; they are 0 to %u",
+			       c->opts.shard, c->map->nshards - 1);
+	}
+	*shard = (uint32_t)n;
+	return 0;
+}
+
+/* What is wished, as the node's call wants it; NULL: some of it is not UTF-8. */
+static char *
+create_body(const struct ctl *c, const struct repo_place *p)
+{
+	json_t *wish = json_pack("{s:s, s:s, s:s}", "repo", p->repo.path, "head",
+				 c->opts.head != NULL ? c->opts.head : "main", "object_format",
+				 c->opts.object_format != NULL ? c->opts.object_format : "sha1");
+	char *body;
+
+	if (wish != NULL && c->opts.shard != NULL)
+		json_object_set_new(wish, "shard", json_integer((json_int_t)p->shard));
+	body = wish != NULL ? json_dumps(wish, JSON_COMPACT) : NULL;
+	json_decref(wish);
+	return body;
+}
+
 int
 cmd_repo_create(struct ctl *c, struct err *err)
 {
-	struct smart_path_repo repo;
-	uint32_t shard = 0;
-	json_t *answer, *wish;
+	struct repo_place p;
+	json_t *answer;
 	char *body;
-	int rc = find_shard(c, &repo, &shard, err);
+	int rc = repo_place_find(&p, c, ctl_word(c, 0), err);
 
+	if (rc == 0)
+		rc = parse_shard(&p.shard, c, err);
 	if (rc < 0)
 		return rc;
-	wish = json_pack("{s:s, s:s, s:s}", "repo", repo.path, "head",
-			 c->opts.head != NULL ? c->opts.head : "main", "object_format",
-			 c->opts.object_format != NULL ? c->opts.object_format : "sha1");
-	body = wish != NULL ? json_dumps(wish, JSON_COMPACT) : NULL;
-	json_decref(wish);
+	body = create_body(c, &p);
 	if (body == NULL) {
 		c->usage = true;
 		return err_set(err, ERR_BAD, "--head and --object-format must be UTF-8");
 	}
-	rc = node_call(&answer, c->map, shard, "POST", "/v1/repos", body,
+	rc = node_call(&answer, c->map, p.shard, "POST", "/v1/repos", body,
 		       timeout_of(c, CHANGE_MSEC), err);
 	free(body);
 	return rc < 0 ? rc : print_done(c, answer, "created", err);
@@ -85,17 +91,16 @@ cmd_repo_create(struct ctl *c, struct err *err)
 int
 cmd_repo_delete(struct ctl *c, struct err *err)
 {
-	struct smart_path_repo repo;
+	struct repo_place p;
 	char target[SMART_PATH_REPO_SIZE + 32];
-	uint32_t shard = 0;
 	json_t *answer;
-	int rc = find_shard(c, &repo, &shard, err);
+	int rc = repo_place_find(&p, c, ctl_word(c, 0), err);
 
 	if (rc < 0)
 		return rc;
 	/* The letters that a name may have need no encoding. */
-	snprintf(target, sizeof(target), "/v1/repos?repo=%s", repo.path);
-	rc = node_call(&answer, c->map, shard, "DELETE", target, NULL, timeout_of(c, CHANGE_MSEC),
+	snprintf(target, sizeof(target), "/v1/repos?repo=%s", p.repo.path);
+	rc = node_call(&answer, c->map, p.shard, "DELETE", target, NULL, timeout_of(c, CHANGE_MSEC),
 		       err);
 	return rc < 0 ? rc : print_done(c, answer, "deleted", err);
 }
@@ -209,6 +214,28 @@ of_some_copy(const json_t *repo, const char *key)
 	return NULL;
 }
 
+static bool
+is_placed(const json_t *repo)
+{
+	return strcmp(print_get(repo, "by", ""), "directory") == 0;
+}
+
+/* What says where each lives. */
+static void
+add_by(json_t *list, const struct directory *d)
+{
+	size_t i;
+	json_t *r;
+
+	json_array_foreach(list, i, r)
+	{
+		uint32_t shard;
+		bool kept = directory_find(d, slice_str(print_get(r, "repo", "")), &shard);
+
+		json_object_set_new(r, "by", json_string(kept ? "directory" : "hash"));
+	}
+}
+
 static int
 print_repos(const json_t *list, struct err *err)
 {
@@ -216,6 +243,7 @@ print_repos(const json_t *list, struct err *err)
 					      "REFS",       "HEAD",  "ID" };
 	struct print_table *t = print_table_new(titles, COUNT(titles));
 	struct buf out = BUF_MAX(SIZE_MAX / 2);
+	bool placed = false;
 	size_t i;
 	json_t *r;
 	int rc;
@@ -225,7 +253,9 @@ print_repos(const json_t *list, struct err *err)
 		json_t *refs = of_some_copy(r, "refs"), *head = of_some_copy(r, "head");
 
 		print_cell(t, "%s", print_get(r, "repo", "?"));
-		print_cell(t, "%d", (int)json_integer_value(json_object_get(r, "shard")));
+		print_cell(t, "%d%s", (int)json_integer_value(json_object_get(r, "shard")),
+			   is_placed(r) ? "*" : "");
+		placed = placed || is_placed(r);
 		print_cell(t, "%zu", json_array_size(json_object_get(r, "copies")));
 		print_cell(t, "%s", print_get(r, "state", "?"));
 		if (refs != NULL)
@@ -236,6 +266,8 @@ print_repos(const json_t *list, struct err *err)
 		print_cell(t, "%s", print_get(r, "id", "?"));
 	}
 	print_table_end(&out, &t);
+	if (placed)
+		buf_add_str(&out, "\n* by the directory, not by its hash\n");
 	rc = print_text(&out, err);
 	buf_release(&out);
 	return rc;
@@ -261,11 +293,16 @@ int
 cmd_repo_list(struct ctl *c, struct err *err)
 {
 	int rc = ctl_load_map(c, err);
+	struct directory *d;
 	json_t *list;
 
+	if (rc == 0)
+		rc = repo_place_directory(&d, c, err);
 	if (rc < 0)
 		return rc;
 	list = gather(c, "/v1/repos");
+	add_by(list, d);
+	directory_free(&d);
 	if (c->json)
 		return print_json(json_pack("{s:o, s:b}", "repos", list, "partial", c->partial),
 				  err);
@@ -277,11 +314,11 @@ cmd_repo_list(struct ctl *c, struct err *err)
 /* ---- where ----------------------------------------------------------------------------------- */
 
 static json_t *
-describe_place(const struct ctl *c, const struct smart_path_repo *repo, uint32_t shard)
+describe_place(const struct ctl *c, const struct repo_place *p)
 {
 	json_t *members = json_array();
 	uint32_t n;
-	const uint32_t *member = map_members(c->map, shard, &n);
+	const uint32_t *member = map_members(c->map, p->shard, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct map_node *node = map_node(c->map, member[i]);
@@ -291,9 +328,10 @@ describe_place(const struct ctl *c, const struct smart_path_repo *repo, uint32_t
 						"number", (json_int_t)node->id, "addr", node->addr,
 						"admin", node->admin, "preferred", i == 0));
 	}
-	return json_pack("{s:s, s:s, s:I, s:I, s:o}", "repo", repo->path, "key", repo->key, "shard",
-			 (json_int_t)shard, "map_version", (json_int_t)c->map->version, "members",
-			 members);
+	return json_pack("{s:s, s:s, s:I, s:s, s:I, s:o}", "repo", p->repo.path, "key", p->repo.key,
+			 "shard", (json_int_t)p->shard, "by",
+			 p->by_directory ? "directory" : "hash", "map_version",
+			 (json_int_t)c->map->version, "members", members);
 }
 
 static const json_t *
@@ -320,8 +358,9 @@ print_place(const json_t *place, const json_t *repo, struct err *err)
 	json_t *m;
 	int rc;
 
-	buf_addf(&out, "%s: shard %d, %s%s\n\n", print_get(place, "repo", "?"),
+	buf_addf(&out, "%s: shard %d%s, %s%s\n\n", print_get(place, "repo", "?"),
 		 (int)json_integer_value(json_object_get(place, "shard")),
+		 is_placed(place) ? " by the directory" : "",
 		 repo != NULL ? "id " : "no such repository on the nodes that answered",
 		 repo != NULL ? print_get(repo, "id", "?") : "");
 	json_array_foreach(json_object_get(place, "members"), i, m)
@@ -343,18 +382,17 @@ print_place(const json_t *place, const json_t *repo, struct err *err)
 int
 cmd_where(struct ctl *c, struct err *err)
 {
-	struct smart_path_repo repo;
+	struct repo_place p;
 	char target[SMART_PATH_REPO_SIZE + 32];
-	uint32_t shard = 0;
 	json_t *place, *list, *found;
-	int rc = find_shard(c, &repo, &shard, err);
+	int rc = repo_place_find(&p, c, ctl_word(c, 0), err);
 
 	if (rc < 0)
 		return rc;
-	snprintf(target, sizeof(target), "/v1/repos?repo=%s", repo.path);
+	snprintf(target, sizeof(target), "/v1/repos?repo=%s", p.repo.path);
 	list = gather(c, target);
 	found = json_array_get(list, 0);
-	place = describe_place(c, &repo, shard);
+	place = describe_place(c, &p);
 	json_object_set_new(place, "exists", json_boolean(found != NULL));
 	if (found != NULL)
 		json_object_update_missing(place, found);

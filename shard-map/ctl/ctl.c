@@ -40,6 +40,8 @@ const struct opt ctl_opt_table[] = {
 	{ "head", 0, "BRANCH", OPT_STR, O(head), "repo create: its default branch (main)" },
 	{ "object-format", 0, "sha1|sha256", OPT_STR, O(object_format),
 	  "repo create: hash of its objects (sha1)" },
+	{ "shard", 0, "N", OPT_STR, O(shard),
+	  "repo create: in this shard, not where its hash says" },
 	{ "check-config", 0, NULL, OPT_FLAG, O(check_config), "check the options and exit" },
 	{ "help-config", 0, NULL, OPT_FLAG, O(help_config), "list the options of the file" },
 	{ "version", 0, NULL, OPT_FLAG, O(version), "print versions" },

@@ -28,9 +28,9 @@ struct ctl_opts {
 	bool help, version, check_config, help_config;
 	bool create_topics; /* map init */
 	const char *config, *output, *timeout;
-	const char *map;                  /* status */
-	const char *shards, *replicas;    /* map init; replicas: map plan too */
-	const char *head, *object_format; /* repo create */
+	const char *map;                          /* status */
+	const char *shards, *replicas;            /* map init; replicas: map plan too */
+	const char *head, *object_format, *shard; /* repo create */
 	struct opt_list set, nodes;
 	struct opt_list add, drain, weight; /* map plan */
 };

@@ -7,6 +7,7 @@
 #include "gitproto/base/units.h"
 #include "shard-map/ctl/cmd_map.h"
 #include "shard-map/ctl/cmd_map_plan.h"
+#include "shard-map/ctl/cmd_rename.h"
 #include "shard-map/ctl/cmd_repo.h"
 #include "shard-map/ctl/cmd_status.h"
 #include "shard-map/ctl/ctl.h"
@@ -27,8 +28,10 @@ static const struct command commands[] = {
 	  cmd_map_diff },
 	{ "map plan", 0, "[--add NODE] [--drain NAME] [--weight NAME=W] [--replicas N|all]",
 	  "what would move; changes nothing", cmd_map_plan },
-	{ "repo create", 1, "REPO [--head BRANCH] [--object-format F]", "make a repository",
-	  cmd_repo_create },
+	{ "repo create", 1, "REPO [--head BRANCH] [--object-format F] [--shard N]",
+	  "make a repository", cmd_repo_create },
+	{ "repo rename", 2, "OLD NEW", "give a repository, and its wiki, another name",
+	  cmd_repo_rename },
 	{ "repo delete", 1, "REPO", "delete a repository everywhere", cmd_repo_delete },
 	{ "repo list", 0, "", "all repositories, and whether their copies agree", cmd_repo_list },
 	{ "where", 1, "REPO", "shard and nodes of a repository", cmd_where },

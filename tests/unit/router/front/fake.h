@@ -184,16 +184,24 @@ hit_reply(struct hit *h, int status, const char *text)
 }
 
 UNUSED static void
-hit_wrong(struct hit *h, uint64_t epoch, uint32_t primary)
+hit_wrong_of(struct hit *h, const char *shard, uint64_t epoch, uint32_t primary)
 {
 	struct http_head *extra = http_head_new();
 
 	h->f->body_max = MAX(h->f->body_max, stream_readable(h->s));
 	http_head_addf(extra, "gitshard-epoch", "%llu", (unsigned long long)epoch);
+	if (shard != NULL)
+		http_head_addf(extra, "gitshard-shard", "%s", shard);
 	if (primary != 0)
 		http_head_addf(extra, "gitshard-primary", "%u", primary);
 	http_xchg_reply(h->x, 421, extra, "text/plain", SLICE_LIT("another node leads\n"));
 	http_head_free(&extra);
+}
+
+UNUSED static void
+hit_wrong(struct hit *h, uint64_t epoch, uint32_t primary)
+{
+	hit_wrong_of(h, NULL, epoch, primary);
 }
 
 static void

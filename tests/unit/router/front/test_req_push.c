@@ -64,6 +64,37 @@ test_push_learns(void **state)
 	bed_close(&b);
 }
 
+/* The first refusals speak of another shard, where a node has read that the repository is now. */
+static void
+push_or_other_shard(struct hit *h)
+{
+	if (h->f->hits_n <= 2)
+		hit_wrong_of(h, "123456", 99, 1);
+	else if (h->f->number == leader)
+		admit_push(h);
+	else
+		hit_wrong(h, epoch, leader);
+}
+
+/* Of another shard nothing is believed for this one: the router waits until it has read it itself. */
+static void
+test_push_other_shard(void **state)
+{
+	struct bed b;
+	struct client c;
+
+	(void)state;
+	leader = 2;
+	epoch = 5;
+	bed_open(&b, push_or_other_shard, 2, 3000, 100);
+	ask(&c, &b, POST("receive-pack", "Content-Length: 10\r\n"), 10);
+	assert_int_equal(client_status(&c), 200);
+	client_close(&c);
+	assert_int_equal(b.node[1].hits_n, 3);
+	assert_int_equal(bed_hits(&b), 3);
+	bed_close(&b);
+}
+
 static void
 test_push_without_primary(void **state)
 {
@@ -286,6 +317,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_push_to_primary),
 		cmocka_unit_test(test_push_learns),
+		cmocka_unit_test(test_push_other_shard),
 		cmocka_unit_test(test_push_without_primary),
 		cmocka_unit_test(test_push_waits_out),
 		cmocka_unit_test(test_push_without_log),

@@ -4,6 +4,7 @@
 
 #include "gitproto/base/fsio.h"
 
+#include "shard-map/commitlog/directory_judge.h"
 #include "shard-map/commitlog/map_judge.h"
 #include "shard-map/map_file.h"
 #include "tests/lib/log_test.h"
@@ -111,17 +112,16 @@ append_map(struct commitlog *log, const struct map *m)
 }
 
 static void
-append_exception(struct commitlog *log, const struct map *m, const char *key, uint32_t shard)
+append_exception(struct commitlog *log, const struct map *m, const char *key, uint32_t shard,
+		 uint64_t read)
 {
-	struct record r = { .type = RECORD_DIRECTORY,
-			    .shard = COMMITLOG_DIRECTORY,
-			    .seen = RECORD_SEEN_NONE,
-			    .directory = { .key = key, .reason = "test", .shard = shard } };
+	static const uint8_t txn[RECORD_ID] = { 7 };
 	struct buf bytes = BUF_MAX(4096);
 	struct err err;
 
-	memcpy(r.cluster, m->uuid, sizeof(r.cluster));
-	assert_int_equal(record_encode(&bytes, &r, &err), 0);
+	assert_int_equal(directory_judge_record(&bytes, m->uuid, read, slice_str(key), shard,
+						"test", txn, &err),
+			 0);
 	append_bytes(log, COMMITLOG_DIRECTORY, buf_slice(&bytes));
 	buf_release(&bytes);
 }
@@ -302,11 +302,12 @@ test_directory(void **state)
 
 	make_versions(m, 1);
 	append_map(log, m[0]);
-	append_exception(log, m[0], "a/b", 3);
-	append_exception(log, m[0], "c/d", 4);
+	append_exception(log, m[0], "a/b", 3, 0);
+	append_exception(log, m[0], "c/d", 4, 0);
 	append_bytes(log, COMMITLOG_DIRECTORY, SLICE_LIT("nonsense"));
-	append_exception(log, m[0], "a/b", 5);
-	append_exception(log, m[0], "c/d", DIRECTORY_NONE);
+	append_exception(log, m[0], "a/b", 5, 2);
+	append_exception(log, m[0], "a/b", 6, 3); /* its writer had not read the one before */
+	append_exception(log, m[0], "c/d", DIRECTORY_NONE, 5);
 	follow(s, log, "test", NULL);
 	assert_true(run_until(s->loop, directory_is, s));
 	map_follow_free(&s->follow);

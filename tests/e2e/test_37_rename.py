@@ -1,0 +1,389 @@
+"""Names: renamed repositories, repositories in a shard of their own, through every router; and the
+primary killed at each step of it."""
+import json
+import random
+import threading
+import time
+
+import pytest
+
+from harness import direct, gitrun
+from harness.wait import wait_for
+
+OPTIONS = {"build": "debug", "shards": 4, "routers": 2, "sets": ["node.auto_create=no"]}
+SEED = 20260137
+
+
+@pytest.fixture
+def c(own_cluster):
+    c = own_cluster
+    yield c
+    for n in c.nodes:
+        c.raw("resume", str(c.dir), n, check=False)
+        c.raw("start", str(c.dir), n, check=False)
+    wait_for(lambda: c.raw("status", str(c.dir), check=False).returncode == 0, 30, "all ready again")
+
+
+def where(c, repo):
+    return c.ctl_json("where", repo)
+
+
+def name_in(c, new_name, shard, other=False):
+    """A free name whose hash says that shard, or another one."""
+    for _ in range(200):
+        name = new_name("n")
+        if (where(c, name)["shard"] == shard) != other:
+            return name
+    raise AssertionError(f"no name for shard {shard}")
+
+
+def names(c):
+    return {r["repo"]: r["id"] for r in c.ctl_json("repo", "list")["repos"]}
+
+
+class User:
+    def __init__(self, c, repo, path):
+        self.c, self.git = c, gitrun.Git(path / "home")
+        self.work = self.git.init(path / "w")
+        c.create(repo)
+        self.push(repo)
+
+    def push(self, repo, router=1, check=True):
+        self.sha = self.git.commit(self.work)
+        return self.git.run("push", "-q", self.c.url(repo, router), "HEAD:refs/heads/main", cwd=self.work,
+                            check=check)
+
+    def sees(self, repo):
+        """What each router says of main, at once; None: there is no such repository."""
+        seen = set()
+        for router in (1, 2):
+            r = self.git.run("ls-remote", self.c.url(repo, router), "refs/heads/main", check=False)
+            assert r.ok or "not found" in r.err or "not exist" in r.err, r
+            seen.add(r.out.split()[0] if r.ok else None)
+        assert len(seen) == 1, seen
+        return seen.pop()
+
+
+def is_new_name(c, u, old, new, shard, by="directory"):
+    """Everything is under the new name, in the same shard, and nothing under the old one."""
+    assert u.sees(new) == u.sha
+    assert u.sees(old) is None
+    for router in (2, 1):
+        u.push(new, router)
+        assert u.sees(new) == u.sha
+    w = where(c, new)
+    assert (w["exists"], w["shard"], w["by"]) == (True, shard, by), w
+    assert not where(c, old)["exists"]
+    wait_for(lambda: not any(c.repo_dir(n, old).exists() for n in c.nodes), 10, "old folders are gone")
+    return c.dumps(new)
+
+
+def test_rename_and_back(c, tmp_path, new_name):
+    old = new_name()
+    u = User(c, old, tmp_path)
+    before = where(c, old)
+    new = name_in(c, new_name, before["shard"], other=True)
+    third = name_in(c, new_name, before["shard"])
+    done = c.ctl_json("repo", "rename", old.upper(), new)
+    assert (done["repo"], done["id"], done["shard"]) == (new, before["id"], before["shard"])
+    is_new_name(c, u, old, new, before["shard"])
+    assert "by the directory" in c.ctl("where", new).stdout
+    assert "*" in next(line for line in c.ctl("repo", "list").stdout.splitlines() if new in line)
+    c.ctl("repo", "rename", new, third)
+    is_new_name(c, u, new, third, before["shard"], by="hash")
+    c.ctl("repo", "rename", third, new)
+    c.ctl("repo", "rename", new, old)
+    is_new_name(c, u, new, old, before["shard"], by="hash")
+    assert where(c, old)["id"] == before["id"]
+    # the names are free again, in the shard that they have now
+    for name in (new, third):
+        c.create(name)
+        assert where(c, name)["shard"] == before["shard"]
+    c.nothing_left(old)
+
+
+def test_refused(c, tmp_path, new_name):
+    old, other = new_name(), new_name()
+    u = User(c, old, tmp_path)
+    c.create(other)
+    before = names(c)
+    for args, words, code in [((old, other), "exists already", 1), ((old, old), "its name already", 1),
+                              (("x/nobody", new_name()), "does not exist", 1),
+                              ((old, old + ".wiki"), "a wiki goes with its repository", 1),
+                              ((old, "nonsense"), "", 2), ((old, "a/b/c"), "", 2),
+                              ((old, "a/-b"), "", 2), ((old,), "usage", 2)]:
+        p = c.ctl("repo", "rename", *args, check=False)
+        assert p.returncode == code and words in p.stderr, (args, p)
+    p = c.ctl("repo", "rename", "x/nobody", other, check=False)
+    assert "does not exist" in p.stderr
+    status, text = c.http(c.nodes[0], f"/v1/repos/rename?repo={old}&to={other}&id=zz", "POST")
+    assert status == 400 and json.loads(text)["code"] == "bad", text
+    status, text = c.http(c.primary(old), f"/v1/repos/rename?repo={old}&to=n/new&id={'ab' * 16}", "POST")
+    assert status == 409 and json.loads(text)["code"] == "conflict", text
+    assert names(c) == before
+    u.push(old)
+    assert where(c, old)["by"] == where(c, other)["by"] == "hash"
+
+
+def test_wiki_goes_along(c, tmp_path, new_name):
+    old, taken = new_name(), new_name()
+    u = User(c, old, tmp_path / "u")
+    v = User(c, old + ".wiki", tmp_path / "v")
+    shard, ids = where(c, old)["shard"], names(c)
+    new = name_in(c, new_name, shard, other=True)
+    c.ctl("repo", "rename", old, new)
+    assert u.sees(new) == u.sha and v.sees(new + ".wiki") == v.sha
+    assert u.sees(old) is None and v.sees(old + ".wiki") is None
+    assert names(c)[new + ".wiki"] == ids[old + ".wiki"]
+    # a name whose wiki exists is taken, whichever shard it has
+    c.create(taken + ".wiki")
+    p = c.ctl("repo", "rename", new, taken, check=False)
+    assert p.returncode == 1 and "exists already" in p.stderr, p
+    assert u.sees(new) == u.sha and v.sees(new + ".wiki") == v.sha
+    # the place stays while one of the two is there
+    c.ctl("repo", "delete", new)
+    assert where(c, new + ".wiki")["by"] == "directory" and v.sees(new + ".wiki") == v.sha
+    c.ctl("repo", "delete", new + ".wiki")
+
+
+def test_pinned(c, tmp_path, new_name):
+    name = new_name("pin")
+    by_hash = where(c, name)["shard"]
+    shard = (by_hash + 1) % 4
+    done = c.ctl_json("repo", "create", name, "--shard", str(shard))
+    assert done["shard"] == shard
+    u = User.__new__(User)
+    u.c, u.git = c, gitrun.Git(tmp_path / "home")
+    u.work = u.git.init(tmp_path / "w")
+    for router in (2, 1):
+        u.push(name, router)
+        assert u.sees(name) == u.sha
+    assert (where(c, name)["shard"], where(c, name)["by"]) == (shard, "directory")
+    for args, words, code in [(("--shard", str(shard)), "exists already", 1),
+                              (("--shard", str(by_hash)), "exists already", 1), ((), "exists already", 1),
+                              (("--shard", "4"), "--shard", 2), (("--shard", "x"), "--shard", 2)]:
+        p = c.ctl("repo", "create", name, *args, check=False)
+        assert p.returncode == code and words in p.stderr, (args, p)
+    # one that exists where its hash says is not moved
+    plain = new_name("plain")
+    c.create(plain)
+    at = where(c, plain)["shard"]
+    p = c.ctl("repo", "create", plain, "--shard", str((at + 1) % 4), check=False)
+    assert p.returncode == 1 and "exists already" in p.stderr and "not moved" in p.stderr, p
+    assert (where(c, plain)["shard"], where(c, plain)["by"]) == (at, "hash")
+    status, text = c.http(c.nodes[0], "/v1/repos", "POST", {"repo": new_name(), "shard": 99})
+    assert status == 400 and "there is no shard 99" in text, text
+    # deleting frees the name, in its shard
+    for n, stays in ((name, shard), (plain, at)):
+        c.ctl("repo", "delete", n)
+        assert not where(c, n)["exists"] and where(c, n)["shard"] == stays
+        p = c.ctl("repo", "create", n, "--shard", str((stays + 1) % 4), check=False)
+        assert p.returncode == 4 and f"is a name of shard {stays}" in p.stderr, p
+        assert u.sees(n) is None
+        c.create(n)
+        u.push(n, 2)
+        assert u.sees(n) == u.sha and where(c, n)["shard"] == stays
+        c.dumps(n)
+
+
+POINTS = ["rename.name", "rename.wiki", "life.committed"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_primary_killed_in_rename(c, tmp_path, new_name, point):
+    """Whatever step it dies at: nothing is lost, and the same command finishes it."""
+    u, v = None, None
+    home = new_name()
+    shard = (where(c, home)["shard"] + 1) % 4
+    c.ctl("repo", "create", home, "--shard", str(shard))
+    u = User.__new__(User)
+    u.c, u.git = c, gitrun.Git(tmp_path / "home")
+    u.work = u.git.init(tmp_path / "w")
+    u.push(home)
+    v = User(c, home + ".wiki", tmp_path / "v")
+    ids = names(c)
+    new = name_in(c, new_name, shard, other=True)
+    p = c.primary(home)
+    c.fault(p, point)
+    first = c.ctl("--timeout", "2s", "repo", "rename", home, new, check=False)
+    wait_for(lambda: c.http(p, "/healthz")[0] == 0, 10, f"{p} died at {point}")
+    assert first.returncode != 0 and first.stderr, first
+    c.do("start", p)
+    wait_for(lambda: c.raw("status", str(c.dir), check=False).returncode == 0, 30, "all ready")
+    # one of the two names has it, and only one
+    assert [u.sees(home), u.sees(new)].count(u.sha) == 1
+    assert [v.sees(home + ".wiki"), v.sees(new + ".wiki")].count(v.sha) == 1
+    again = c.ctl("repo", "rename", home, new, check=False)
+    assert again.returncode == 0 and ids[home] in again.stdout, again
+    assert (names(c)[new], names(c)[new + ".wiki"]) == (ids[home], ids[home + ".wiki"])
+    is_new_name(c, u, home, new, shard)
+    assert v.sees(new + ".wiki") == v.sha
+    c.nothing_left(new)
+
+
+@pytest.mark.parametrize("point", ["create.name", "life.committed"])
+def test_primary_killed_in_create_and_delete(c, new_name, point):
+    name, other = new_name(), new_name()
+    shard = str((where(c, name)["shard"] + 1) % 4)
+    creates = point.startswith("create")
+    args = ("repo", "create", name, "--shard", shard) if creates else ("repo", "delete", name)
+    if not creates:
+        c.ctl("repo", "create", name, "--shard", shard)
+    c.ctl("repo", "create", other, "--shard", shard)
+    p = c.primary(other)
+    c.fault(p, point)
+    first = c.ctl("--timeout", "2s", *args, check=False)
+    wait_for(lambda: c.http(p, "/healthz")[0] == 0, 10, f"{p} died at {point}")
+    assert first.returncode != 0 and first.stderr, first
+    c.do("start", p)
+    wait_for(lambda: c.raw("status", str(c.dir), check=False).returncode == 0, 30, "all ready")
+    assert where(c, name)["by"] == "directory" and not where(c, name)["exists"]
+    again = c.ctl(*args, check=False)
+    assert (again.returncode == 0) == creates, again  # what was deleted is not there
+    assert where(c, name)["exists"] == creates
+
+
+def test_node_that_was_away(make_cluster, tmp_path, new_name):
+    """A node reads the log of one shard before that of another: names that went from one to the other
+    meanwhile come right, and nobody is told that they are not there."""
+    c = make_cluster("away", build="debug", shards=2, routers=2, sets=["node.auto_create=no"])
+    keep = [new_name(), new_name()]
+    for i, k in enumerate(keep):
+        c.ctl("repo", "create", k, "--shard", str(i))
+    away = next(n for n in c.nodes if all(c.primary(k) != n for k in keep))
+    name = new_name()
+    u = User(c, name, tmp_path)
+    shard = where(c, name)["shard"]
+    new = name_in(c, new_name, shard, other=True)
+    c.wait_equal(name)
+    c.do("kill", away)
+    for _ in range(6):
+        c.ctl("repo", "rename", name, new)
+        c.ctl("repo", "create", name)
+        p = c.ctl("repo", "rename", keep[1 - shard], new_name())
+        keep[1 - shard] = p.stdout.split()[3]
+        for taken in (name, new):  # names stay with their shard
+            assert c.ctl("repo", "rename", keep[1 - shard], taken, check=False).returncode != 0
+        c.ctl("repo", "delete", name)
+        assert c.ctl("repo", "rename", keep[1 - shard], name, check=False).returncode == 4
+        c.ctl("repo", "rename", new, name)
+    c.ctl("repo", "rename", name, new)
+    c.do("start", away)
+    wait_for(lambda: all(s["halted"] is None for s in c.json(away, "/status")["shards"]), 20, "it goes on")
+    status, refs, _ = direct.refs_of(c, away, new)
+    assert status == 200 and refs["refs/heads/main"] == u.sha, (status, refs)
+    is_new_name(c, u, name, new, shard)
+    c.down()
+
+
+class Load:
+    """People who push and fetch what one after the other calls by two names."""
+
+    def __init__(self, c, pair, path, n):
+        self.c, self.pair, self.n = c, pair, n
+        self.git = gitrun.Git(path / "home")
+        self.work = self.git.init(path / "w")
+        self.acked, self.failed, self.wrong, self.seen = [], 0, None, 0
+
+    def push(self, dice):
+        sha = self.git.commit(self.work)
+        while True:
+            url = self.c.url(dice.choice(self.pair), dice.choice((1, 2)))
+            r = self.git.run("push", "-q", url, f"HEAD:refs/heads/b{self.n}", cwd=self.work, check=False)
+            if r.ok:
+                self.acked.append(sha)
+                return
+            self.failed += 1
+            if stop_at(self):
+                return
+
+    def read(self, dice):
+        known = self.acked[-1] if self.acked else None
+        url = self.c.url(dice.choice(self.pair), dice.choice((1, 2)))
+        r = self.git.run("ls-remote", url, f"refs/heads/b{self.n}", check=False)
+        if not r.ok:
+            return
+        self.seen += 1
+        got = r.out.split()[0] if r.out else None
+        if known is not None and got != known:
+            self.wrong = f"{url}: {got}, {known} was acknowledged"
+
+
+def stop_at(user):
+    return user.stop.is_set()
+
+
+def test_under_load(c, tmp_path, new_name):
+    """Renamed back and forth while people push and fetch by both names through both routers: a read
+    that is answered shows all that was acknowledged, and no push is lost."""
+    a = new_name("load")
+    c.create(a)
+    shard = where(c, a)["shard"]
+    b = name_in(c, new_name, shard, other=True)
+    stop = threading.Event()
+    users = [Load(c, (a, b), tmp_path / f"u{i}", i) for i in range(4)]
+
+    def run(u):
+        dice = random.Random(SEED + u.n)
+        while not stop.is_set() and u.wrong is None:
+            u.push(dice)
+            u.read(dice)
+    for u in users:
+        u.stop = stop
+    threads = [threading.Thread(target=run, args=(u,)) for u in users]
+    for t in threads:
+        t.start()
+    renames, end = 0, time.monotonic() + 12
+    names_ = (a, b)
+    try:
+        while time.monotonic() < end:
+            c.ctl("repo", "rename", names_[renames % 2], names_[1 - renames % 2])
+            renames += 1
+            before = sum(len(u.acked) for u in users)  # let some pushes through before the next one
+            wait_for(lambda: sum(len(u.acked) for u in users) >= before + 4, 20, "pushes go on")
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    now = names_[renames % 2]
+    assert [u.wrong for u in users] == [None] * 4
+    assert renames > 5 and all(u.seen for u in users)
+    refs = c.dumps(now)["refs"]
+    for u in users:
+        have = set(u.git.out("rev-list", refs[f"refs/heads/b{u.n}"],
+                             cwd=c.repo_dir(c.nodes[0], now)).split())
+        assert not [s for s in u.acked if s not in have]
+    print(f"{renames} renames, {sum(len(u.acked) for u in users)} pushes, "
+          f"{sum(u.failed for u in users)} pushes told to come again")
+    c.nothing_left(now)
+
+
+def test_rivals(c, new_name):
+    """Many want one name at once, from several shards, by create, pin and rename: one gets it."""
+    for turn in range(4):
+        name = new_name("rival")
+        olds = []
+        for shard in range(4):
+            olds.append(new_name())
+            c.ctl("repo", "create", olds[-1], "--shard", str(shard))
+        jobs = [("repo", "rename", old, name) for old in olds]
+        jobs += [("repo", "create", name, "--shard", str(s)) for s in range(4)] + [("repo", "create", name)]
+        random.Random(SEED + turn).shuffle(jobs)
+        done = []
+        threads = [threading.Thread(target=lambda j=j: done.append((j, c.ctl(*j, check=False))))
+                   for j in jobs]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        won = [j for j, p in done if p.returncode == 0]
+        assert len(won) == 1, [(j, p.returncode, p.stderr) for j, p in done]
+        list_ = c.ctl_json("repo", "list")["repos"]
+        assert [r["repo"] for r in list_].count(name) == 1
+        left = [o for o in olds if won[0][:3] != ("repo", "rename", o)]
+        assert all([r["repo"] for r in list_].count(o) == 1 for o in left)
+        for n in c.nodes:
+            assert all(s["halted"] is None for s in c.json(n, "/status")["shards"])
+        for r in (*left, name):
+            c.ctl("repo", "delete", r)
+        assert not where(c, name)["exists"]
