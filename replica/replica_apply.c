@@ -237,6 +237,35 @@ on_packed(const uint8_t repo_id[16], uint64_t bytes, void *arg)
 	loop_post_owned(p->replica->loop, loop_packed, p, free);
 }
 
+struct vacated {
+	struct replica *replica;
+	uint8_t repo_id[16];
+	bool all;
+};
+
+static void
+loop_vacate(void *arg)
+{
+	struct vacated *v = arg;
+	struct repo *repo = repo_find_id(v->replica->repos, v->repo_id);
+
+	if (repo != NULL)
+		child_vacate(v->replica->children, repo, v->all);
+	repo_unref(&repo);
+	free(v);
+}
+
+static void
+on_vacate(const uint8_t repo_id[16], bool all, void *arg)
+{
+	struct vacated *v = MEM_NEW(struct vacated);
+
+	v->replica = arg;
+	v->all = all;
+	memcpy(v->repo_id, repo_id, sizeof(v->repo_id));
+	loop_post_owned(v->replica->loop, loop_vacate, v, free);
+}
+
 int
 replica_apply_start(struct replica *r, struct err *err)
 {
@@ -255,6 +284,7 @@ replica_apply_start(struct replica *r, struct err *err)
 					    .stuck = on_stuck,
 					    .resumed = on_resumed,
 					    .packed = on_packed,
+					    .vacate = on_vacate,
 					    .arg = r } };
 
 	return apply_new(&r->apply, r->catalog, r->repos, &o, err);

@@ -7,6 +7,9 @@
 #include "replica/apply/apply_impl.h"
 #include "replica/repo/disk.h"
 
+#define VACATE_LOOKS 100u
+#define VACATE_LOOK_MSEC 100u
+
 struct apply_repo *
 apply_repo_find(struct apply *a, const uint8_t id[16])
 {
@@ -313,6 +316,44 @@ apply_repo_fits(const char *path)
 	return false;
 }
 
+/* No child goes on in the folder that moves.  One that does not end when it is killed, its disk being
+ * stuck, is not waited for without end: what it makes where the folder was is a stranger's.
+ * 1: there were some. */
+static int
+vacate(struct apply *a, struct apply_repo *r, struct err *err)
+{
+	bool still = repo_move_begin(r->repo);
+
+	if (still)
+		return 0;
+	for (unsigned i = 0; i < VACATE_LOOKS && !still && !apply_stopping(a); i++) {
+		if (i == 0 || i == VACATE_LOOKS / 2)
+			a->opts.events.vacate(r->repo->id, i > 0, a->opts.events.arg);
+		still = repo_move_wait(r->repo, VACATE_LOOK_MSEC);
+	}
+	if (!still && apply_stopping(a))
+		return err_set(err, ERR_UNAVAILABLE, "the node stops");
+	if (!still)
+		log_warn("-", "apply.vacate", "repo=%s why=killed_children_do_not_end", r->path);
+	return 1;
+}
+
+/* What killed children left goes with them: of a push that is in the log nothing is needed there. */
+static int
+move_folder(struct apply *a, struct apply_repo *r, const char *from, const char *to,
+	    struct err *err)
+{
+	int killed = vacate(a, r, err), rc = killed;
+
+	if (rc >= 0)
+		rc = layout_move(a->layout, from, to, r->repo->id, err);
+	if (rc >= 0 && killed > 0) {
+		layout_mend_pushes(to, UINT64_MAX);
+		layout_mend_repack(to);
+	}
+	return rc;
+}
+
 int
 apply_repo_move(struct apply *a, struct apply_repo *r, struct err *err)
 {
@@ -327,11 +368,14 @@ apply_repo_move(struct apply *a, struct apply_repo *r, struct err *err)
 		return err_set(err, ERR_TOO_BIG, "the path of %s is too long", r->path);
 	if (apply_repo_fits(r->path) &&
 	    (layout_is(from, r->repo->id) || layout_is(to, r->repo->id)))
-		rc = layout_move(a->layout, from, to, r->repo->id, err);
+		rc = move_folder(a, r, from, to, err);
+	if (rc == 0) {
+		peel_forget(a->peel, r->repo->id);
+		repo_table_move(a->table, r->repo, r->path);
+	}
+	repo_move_end(r->repo);
 	if (rc < 0)
 		return rc;
-	peel_forget(a->peel, r->repo->id);
-	repo_table_move(a->table, r->repo, r->path);
 	r->was_path = NULL;
 	rc = apply_repo_store(a, r, err);
 	if (rc < 0)

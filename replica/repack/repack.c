@@ -64,8 +64,8 @@ repack_step(const struct repack *r)
 static void
 finish(struct repack *r)
 {
-	/* A child that works in a folder that is moved fails, and nothing is wrong: later. */
-	if (r->result.err.code != 0 && repo_moves(r->repo) != r->moves)
+	/* Its child was ended because the folder moves, and nothing is wrong: later. */
+	if (r->result.err.code != 0 && repo_is_moving(r->repo, r->moves))
 		err_set(&r->result.err, ERR_CONFLICT, "it was renamed meanwhile");
 	r->done(&r->result, r->arg);
 }
@@ -307,6 +307,8 @@ run_git_child(struct repack *r, const char *const *argv, struct slice input)
 	struct child_opts o = { .argv = argv,
 				.env = git_env_list(r->env),
 				.nice = r->opts.nice,
+				.repo = r->repo,
+				.moves = r->moves,
 				.on_exit = on_child,
 				.arg = r };
 	struct err err = { ERR_OK, "" };
@@ -398,9 +400,6 @@ clean(void *arg)
 	for (size_t i = 0; i < COUNT(ends); i++)
 		if (r->from[0] != '\0' && disk_path(path, NULL, "%s%s", r->from, ends[i]) == 0)
 			unlink(path);
-	if (repo_moves(r->repo) != r->moves &&
-	    repo_dir_of(path, sizeof(path), r->serve->repos, r->repo))
-		layout_mend_repack(path);
 }
 
 static void
@@ -415,7 +414,7 @@ static void
 next_step(struct repack *r, enum step step)
 {
 	/* What was made while the folder moved may be less than it should. */
-	if ((step == BRING_IN || step == TAKE_OUT) && repo_moves(r->repo) != r->moves) {
+	if ((step == BRING_IN || step == TAKE_OUT) && repo_is_moving(r->repo, r->moves)) {
 		err_set(&r->result.err, ERR_CONFLICT, "it was renamed meanwhile");
 		step = CLEAN;
 	}

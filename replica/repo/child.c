@@ -20,6 +20,8 @@ struct child {
 	pid_t pid;                   /* 0 once reaped */
 	struct stream *io, *err;     /* owned */
 	char complaint[1025];
+	struct repo *repo; /* owned reference; NULL: none, or reaped */
+	bool ending;
 	child_exit_fn *on_exit; /* NULL: nobody waits any more */
 	void *arg;
 	LIST_ENTRY(child) next;
@@ -40,6 +42,15 @@ release(struct child *c)
 	free(c);
 }
 
+/* Reaped, it writes nowhere any more. */
+static void
+leave_repo(struct child *c)
+{
+	if (c->repo != NULL)
+		repo_child_end(c->repo);
+	repo_unref(&c->repo);
+}
+
 /* One signal may stand for many children: all are asked. */
 static void
 on_sigchld(void *arg)
@@ -54,6 +65,7 @@ on_sigchld(void *arg)
 			continue;
 		c->pid = 0;
 		r->n--;
+		leave_repo(c);
 		LIST_REMOVE(c, next);
 		LIST_INSERT_HEAD(&r->gone, c, next);
 		if (c->on_exit == NULL) {
@@ -92,6 +104,7 @@ child_reaper_free(struct child_reaper **rp)
 	while ((c = LIST_FIRST(&r->running)) != NULL) {
 		kill(-c->pid, SIGKILL);
 		waitpid(c->pid, NULL, 0);
+		leave_repo(c);
 		release(c);
 	}
 	while ((c = LIST_FIRST(&r->gone)) != NULL)
@@ -171,6 +184,8 @@ child_spawn(struct child **out, struct child_reaper *r, const struct child_opts 
 	pid_t pid;
 	int rc = 0;
 
+	if (o->repo != NULL && !repo_child_begin(o->repo, o->moves))
+		return err_set(err, ERR_CONFLICT, "the repository is being renamed; try again");
 	for (int i = 0; i < 3 && rc == 0; i++)
 		if (pipe2(p[i], O_CLOEXEC) != 0)
 			rc = err_errno(err, "cannot make a pipe for %s", o->argv[0]);
@@ -184,6 +199,8 @@ child_spawn(struct child **out, struct child_reaper *r, const struct child_opts 
 			if (p[i][end] >= 0 && (rc != 0 || end == (i != 0)))
 				close(p[i][end]);
 	}
+	if (rc != 0 && o->repo != NULL)
+		repo_child_end(o->repo);
 	if (rc != 0)
 		return rc;
 	if (o->nice > 0)
@@ -192,6 +209,7 @@ child_spawn(struct child **out, struct child_reaper *r, const struct child_opts 
 	c->magic = CHILD_MAGIC;
 	c->reaper = r;
 	c->pid = pid;
+	c->repo = o->repo != NULL ? repo_ref(o->repo) : NULL;
 	c->io = stream_open_fd(r->loop, p[1][0], p[0][1]);
 	c->err = stream_open_fd(r->loop, p[2][0], -1);
 	c->on_exit = o->on_exit;
@@ -221,6 +239,22 @@ child_signal(struct child *c, int signo)
 {
 	if (c->pid > 0)
 		kill(-c->pid, signo);
+}
+
+void
+child_is_ending(struct child *c)
+{
+	c->ending = true;
+}
+
+void
+child_vacate(struct child_reaper *r, const struct repo *repo, bool all)
+{
+	struct child *c;
+
+	LIST_FOREACH (c, &r->running, next)
+		if (c->repo == repo && (all || !c->ending))
+			child_signal(c, SIGKILL);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "gitproto/base/err.h"
 #include "gitproto/net/loop.h"
 #include "gitproto/net/stream.h"
+#include "replica/repo/repo.h"
 
 struct child;
 struct child_reaper;
@@ -27,15 +28,23 @@ struct child_opts {
 	char *const *env;        /* NULL-terminated, the whole environment */
 	const char *dir;         /* working directory; NULL: ours */
 	int nice; /* 1 to 19: less processor time, and the last turn at the disk, as nice(1), ionice(1) */
+	struct repo
+		*repo; /* it writes in this one's folder by a path: ended before that moves; NULL */
+	uint64_t moves; /* repo_moves of it, before the path was taken */
 	child_exit_fn *on_exit;
 	void *arg;
 };
+/* ERR_CONFLICT: the repository was moved since, or is being moved; ERR_IO. */
 MUST_CHECK int child_spawn(struct child **out, struct child_reaper *, const struct child_opts *,
 			   struct err *);
 struct stream *child_io(struct child *);
 /* What it wrote to stderr last, at most 1 KiB, for a log line. */
 const char *child_complaint(struct child *);
 void child_signal(struct child *, int signo); /* to the group */
+/* What it has left to do is short and should be let done. */
+void child_is_ending(struct child *);
+/* Kills those that write in the repository's folder, those that are ending only when told: all. */
+void child_vacate(struct child_reaper *, const struct repo *, bool all);
 void child_free(struct child **);
 
 #endif

@@ -34,7 +34,7 @@ MUST_CHECK int layout_mend(struct layout *, const char *dir, uint64_t born_ms, s
 /* What receive-packs that were killed under a living node left: quarantines and .keep files older than
  * the oldest push that still runs (wall clock).  Other programs' files are left alone. */
 void layout_mend_pushes(const char *dir, uint64_t since_ms);
-/* What a repack left that failed because its folder was moved; no other may run on it. */
+/* What a repack left that was killed, its folder being about to move; none may run on it. */
 void layout_mend_repack(const char *dir);
 /* Removes one entry of the trash that has lain there for grace_sec; 1: there may be more. */
 MUST_CHECK int layout_empty_trash(struct layout *, int64_t grace_sec, struct err *);

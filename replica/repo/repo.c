@@ -1,5 +1,8 @@
 #include "replica/repo/repo.h"
 
+#include <errno.h>
+#include <time.h>
+
 #include <uthash.h>
 
 #include "gitproto/base/check.h"
@@ -19,6 +22,10 @@ struct repo_table {
 	pthread_rwlock_t lock;
 	struct entry *ids, *paths; /* heads; guarded by lock */
 };
+
+/* Of all repositories: children and moving.  The condition: a child has ended. */
+static pthread_mutex_t children_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t child_ended = PTHREAD_COND_INITIALIZER;
 
 struct repo_table *
 repo_table_new(const char *root)
@@ -226,4 +233,88 @@ repo_moves(struct repo *r)
 	moves = r->shared.moves;
 	pthread_mutex_unlock(&r->shared.lock);
 	return moves;
+}
+
+/* Under the lock of children. */
+static bool
+is_in_place(struct repo *r, uint64_t moves)
+{
+	return !r->moving && repo_moves(r) == moves;
+}
+
+bool
+repo_child_begin(struct repo *r, uint64_t moves)
+{
+	bool ok;
+
+	pthread_mutex_lock(&children_lock);
+	ok = is_in_place(r, moves);
+	if (ok)
+		r->children++;
+	pthread_mutex_unlock(&children_lock);
+	return ok;
+}
+
+bool
+repo_is_moving(struct repo *r, uint64_t moves)
+{
+	bool in_place;
+
+	pthread_mutex_lock(&children_lock);
+	in_place = is_in_place(r, moves);
+	pthread_mutex_unlock(&children_lock);
+	return !in_place;
+}
+
+void
+repo_child_end(struct repo *r)
+{
+	pthread_mutex_lock(&children_lock);
+	CHECK(r->children > 0);
+	r->children--;
+	pthread_cond_broadcast(&child_ended);
+	pthread_mutex_unlock(&children_lock);
+}
+
+bool
+repo_move_begin(struct repo *r)
+{
+	bool still;
+
+	pthread_mutex_lock(&children_lock);
+	r->moving = true;
+	still = r->children == 0;
+	pthread_mutex_unlock(&children_lock);
+	return still;
+}
+
+bool
+repo_move_wait(struct repo *r, unsigned msec)
+{
+	struct timespec until;
+	bool still;
+
+	clock_gettime(CLOCK_REALTIME,
+		      &until); /* a clock that is set makes one wait longer or shorter */
+	until.tv_sec += msec / 1000;
+	until.tv_nsec += (long)(msec % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&children_lock);
+	while (r->children > 0 &&
+	       pthread_cond_timedwait(&child_ended, &children_lock, &until) != ETIMEDOUT)
+		;
+	still = r->children == 0;
+	pthread_mutex_unlock(&children_lock);
+	return still;
+}
+
+void
+repo_move_end(struct repo *r)
+{
+	pthread_mutex_lock(&children_lock);
+	r->moving = false;
+	pthread_mutex_unlock(&children_lock);
 }

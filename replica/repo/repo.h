@@ -19,7 +19,9 @@ struct repo {
 	uint8_t id[16];
 	uint32_t shard;
 	enum oid_format format;
-	int refs_count; /* atomic; repo_ref, repo_unref */
+	int refs_count;    /* atomic; repo_ref, repo_unref */
+	unsigned children; /* repo_child_begin, under a lock of repo.c */
+	bool moving;       /* the same */
 	struct {
 		pthread_mutex_t lock;
 		char *path;          /* "owner/name", lower case, no ".git" */
@@ -46,6 +48,13 @@ struct repo *repo_find_id(struct repo_table *, const uint8_t id[16]);
 void repo_unref(struct repo **);
 /* shared.moves: who works in the folder by its path compares it at the end. */
 uint64_t repo_moves(struct repo *);
+/* A child that writes in the folder by its path begins, and has ended: the folder moves under none, for
+ * one that goes on would make it anew where it was.  moves: as of before the path was taken; false: it
+ * was moved since, or is just being moved. */
+MUST_CHECK bool repo_child_begin(struct repo *, uint64_t moves);
+void repo_child_end(struct repo *);
+/* Would repo_child_begin say so? */
+bool repo_is_moving(struct repo *, uint64_t moves);
 struct repo *repo_ref(struct repo *);
 /* All of them, each with a reference; array and references are the caller's (free, repo_unref). */
 struct repo **repo_table_all(struct repo_table *, size_t *n);
@@ -53,6 +62,11 @@ struct repo **repo_table_all(struct repo_table *, size_t *n);
 /* Apply thread only: */
 struct repo *repo_table_add(struct repo_table *, const uint8_t id[16], uint32_t shard,
 			    const char *path, enum oid_format);
+/* The folder is going to move: no child begins until repo_move_end.  False: some still run, and have to be
+ * told to end; repo_move_wait waits msec for that at most. */
+MUST_CHECK bool repo_move_begin(struct repo *);
+MUST_CHECK bool repo_move_wait(struct repo *, unsigned msec);
+void repo_move_end(struct repo *);
 void repo_table_move(struct repo_table *, struct repo *, const char *path);
 void repo_table_drop(struct repo_table *, struct repo *); /* marks it deleted */
 

@@ -20,6 +20,8 @@
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/base/rnd.h"
+#include "gitproto/pktline.h"
+#include "gitproto/sideband.h"
 #include "gitproto/version.h"
 #include "replica/hook/hook_wire.h"
 #include "replica/repo/git_env.h"
@@ -430,12 +432,29 @@ push_cut_off(struct push *p, const char *why)
 	stream_reset(http_xchg_stream(p->xchg), why);
 }
 
+/* git was killed, the folder being about to move (child_vacate). */
+static void
+tell_renamed(struct push *p)
+{
+	struct buf text = BUF_MAX(1024);
+
+	pktline_addf(&text,
+		     "%cgitshard: the repository was renamed meanwhile; push again, to its "
+		     "new name\n",
+		     SIDEBAND_ERROR);
+	stream_write(http_xchg_stream(p->xchg), buf_slice(&text));
+	stream_end(http_xchg_stream(p->xchg));
+	buf_release(&text);
+}
+
 static void
 finish_answer(struct push *p)
 {
 	if (!p->out_done || !p->exited || p->xchg == NULL)
 		return;
-	if (WIFSIGNALED(p->status))
+	if (WIFSIGNALED(p->status) && p->vacated && p->req.side_band_64k)
+		tell_renamed(p);
+	else if (WIFSIGNALED(p->status))
 		stream_reset(http_xchg_stream(p->xchg), "git receive-pack was killed");
 	else
 		stream_end(http_xchg_stream(p->xchg));
@@ -458,6 +477,7 @@ on_exit_child(struct child *c, int status, void *arg)
 
 	p->exited = true;
 	p->status = status;
+	p->vacated = WIFSIGNALED(status) && repo_is_moving(p->repo, p->moves);
 	log_info(p->request, "push",
 		 "repo=%s refs=%zu committed=%s status=%d ms=%" PRIu64 " stderr=%s",
 		 p->path.repo.path, p->n_refs, p->committed ? "yes" : "no", status,
@@ -474,10 +494,10 @@ spawn_receive_pack(struct push *p)
 	const char *asked = http_head_get(http_xchg_request(p->xchg), "git-protocol");
 	enum version v = asked != NULL ? version_parse(slice_str(asked)) : VERSION_0;
 	struct git_env *env;
-	struct child_opts o = { .argv = argv, .on_exit = on_exit_child, .arg = p };
+	struct child_opts o = { .argv = argv, .repo = p->repo, .on_exit = on_exit_child, .arg = p };
 	int rc;
 
-	p->moves = repo_moves(p->repo);
+	p->moves = o.moves = repo_moves(p->repo);
 	if (!repo_dir_of(dir, sizeof(dir), p->serve->repos, p->repo))
 		return err_set(&p->err, ERR_NOT_FOUND, "repository '%s' does not exist",
 			       p->path.repo.path);
@@ -492,6 +512,8 @@ spawn_receive_pack(struct push *p)
 	o.env = git_env_list(env);
 	rc = child_spawn(&p->child, p->serve->children, &o, &p->err);
 	git_env_free(&env);
+	if (rc == ERR_CONFLICT) /* the client has but to come again */
+		p->err.code = ERR_UNAVAILABLE;
 	return rc;
 }
 

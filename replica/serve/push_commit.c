@@ -122,6 +122,8 @@ answer(struct push *p)
 	}
 	FAULT("push.before_answer");
 	push_hook_answer(p, &lines, true);
+	if (p->child != NULL)
+		child_is_ending(p->child);
 	buf_release(&lines);
 }
 

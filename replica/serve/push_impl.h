@@ -56,7 +56,8 @@ struct push {
 	unsigned waits; /* callbacks that still hold this */
 	bool dead;      /* the exchange is over */
 	bool asked_create, load_failed;
-	bool looked; /* at a fresh directory */
+	bool looked;  /* at a fresh directory */
+	bool vacated; /* its git was killed, the repository being renamed */
 	struct err err;
 
 	struct body *body;

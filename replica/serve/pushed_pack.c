@@ -77,14 +77,16 @@ read_bytes(struct pushed_file *f, struct err *err)
 
 /* git makes exactly one pack of a push (unpackLimit 1), or none when it brought no objects. */
 static int
-find_pack(const char *dir, char name[65], bool *found, struct err *err)
+find_pack(const char *quarantine, const char *dir, char name[65], bool *found, struct err *err)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
 
 	*found = false;
-	if (d == NULL)
-		return errno == ENOENT ? 0 : err_errno(err, "cannot open %s", dir);
+	if (d == NULL && errno == ENOENT && access(quarantine, F_OK) == 0)
+		return 0;
+	if (d == NULL) /* a quarantine that is gone tells nothing of what was in it */
+		return err_errno(err, "cannot open %s", dir);
 	while ((e = readdir(d)) != NULL) {
 		struct slice hash = packs_hex_of(slice_str(e->d_name), ".pack");
 
@@ -110,7 +112,7 @@ examine(struct job *j)
 	int fd, rc;
 
 	snprintf(dir, sizeof(dir), "%s/pack", j->quarantine);
-	rc = find_pack(dir, p->name, &p->present, &j->err);
+	rc = find_pack(j->quarantine, dir, p->name, &p->present, &j->err);
 	if (rc != 0 || !p->present)
 		return rc;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -10,8 +10,8 @@
  *	wiki	the wiki goes first, if there is one, under its write lock
  *	record	then the repository itself, under its write lock
  *
- * A push that began under the old name and gets the lock after the record is refused: git worked in a
- * folder that was moved under it. */
+ * A git that writes in a folder is ended before that moves, on every node (apply.h, vacate): it works by
+ * the path.  Its push is told to come again; one that is answered already may end its hooks first. */
 #ifndef REPLICA_SERVE_REPO_LIFE_H
 #define REPLICA_SERVE_REPO_LIFE_H
 

@@ -313,6 +313,52 @@ def stop_at(user):
     return user.stop.is_set()
 
 
+def own_hook(c, repo, name, text):
+    for n in c.nodes:
+        hook = c.repo_dir(n, repo) / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\n" + text)
+        hook.chmod(0o755)
+
+
+def test_push_under_way(c, tmp_path, new_name):
+    """A push that git still receives when its repository gets another name is ended with words, and leaves
+    nothing where the folder was; one that was answered ends its hooks in peace."""
+    old, new, third = (new_name() for _ in range(3))
+    u = User(c, old, tmp_path / "u")
+    there, go, late = (tmp_path / w for w in ("there", "go", "late"))
+    own_hook(c, old, "pre-receive", f"echo here >{there}; while [ ! -e {go} ]; do sleep 0.02; done")
+    told = []
+    before = u.sha
+    pushing = threading.Thread(target=lambda: told.append(u.push(old, check=False)))
+    pushing.start()
+    wait_for(there.exists, 20, "git runs the hook")
+    c.ctl("repo", "rename", old, new)
+    pushing.join()
+    assert not told[0].ok and "the repository was renamed meanwhile; push again" in told[0].err, told
+    assert u.sees(new) == before
+    go.touch()
+    own_hook(c, new, "pre-receive", "exit 0")
+    own_hook(c, new, "post-receive", f"echo begun >{late}; sleep 1; echo done >{late}")
+    pushing = threading.Thread(target=lambda: told.append(u.push(new)))
+    pushing.start()
+    wait_for(late.exists, 20, "git runs the later hook")
+    c.ctl("repo", "rename", new, third)
+    pushing.join()
+    assert late.read_text() == "done\n"
+    own_hook(c, third, "post-receive", "exit 0")
+    u.push(third)
+    assert u.sees(third) == u.sha
+    c.dumps(third)
+    no_strangers(c)
+    c.nothing_left(third)
+
+
+def no_strangers(c):
+    for n in c.nodes:
+        assert "layout.stranger" not in (c.dir / "log" / f"{n}.log").read_text(errors="replace"), n
+
+
 def test_under_load(c, tmp_path, new_name):
     """Renamed back and forth while people push and fetch by both names through both routers: a read
     that is answered shows all that was acknowledged, and no push is lost."""
@@ -353,6 +399,7 @@ def test_under_load(c, tmp_path, new_name):
         have = set(u.git.out("rev-list", refs[f"refs/heads/b{u.n}"],
                              cwd=c.repo_dir(c.nodes[0], now)).split())
         assert not [s for s in u.acked if s not in have]
+    no_strangers(c)
     print(f"{renames} renames, {sum(len(u.acked) for u in users)} pushes, "
           f"{sum(u.failed for u in users)} pushes told to come again")
     c.nothing_left(now)

@@ -177,7 +177,7 @@ world_open(struct world *w)
 	o.root = root;
 	o.data = data;
 	o.events = (struct apply_events){ on_decided, on_applied, on_need, on_whole, on_halted,
-					  on_halted,  on_resumed, NULL,    w };
+					  on_halted,  on_resumed, NULL,    NULL,     w };
 	if (catalog_open(&w->catalog, data, "demo", "n1", &w->id, &err) < 0)
 		fail_msg("%s", err.text);
 	w->table = repo_table_new(root);

@@ -314,6 +314,48 @@ test_all_is_there_at_exit(void **state)
 	rmdir(dir);
 }
 
+/* No child works in a folder that moves: it is ended first, and none begins by the old path. */
+static void
+test_folder_moves(void **state)
+{
+	struct run *r = *state;
+	char path[] = "PATH=/usr/bin:/bin";
+	char *const env[] = { path, NULL };
+	const char *const argv[] = { "sleep", "1000", NULL };
+	struct repo_table *t = repo_table_new("/nowhere");
+	struct repo *repo = repo_table_add(t, (const uint8_t[16]){ 1 }, 0, "a/b", OID_SHA1);
+	struct child_opts o = { .argv = argv, .env = env, .repo = repo, .on_exit = on_exit_child };
+	struct child *late = NULL;
+	struct err err;
+
+	o.arg = r;
+	o.moves = repo_moves(repo);
+	assert_int_equal(child_spawn(&r->child, r->reaper, &o, &err), 0);
+	assert_false(repo_is_moving(repo, o.moves));
+	assert_false(repo_move_begin(repo));
+	assert_true(repo_is_moving(repo, o.moves));
+	assert_int_equal(child_spawn(&late, r->reaper, &o, &err), ERR_CONFLICT);
+	child_is_ending(r->child);
+	child_vacate(r->reaper, repo, false);
+	assert_false(repo_move_wait(repo, 20));
+	child_vacate(r->reaper, repo, true);
+	assert_true(run_until(r->loop, is_over, r));
+	assert_int_equal(WTERMSIG(r->status), SIGKILL);
+	assert_true(repo_move_wait(repo, 0));
+	repo_table_move(t, repo, "a/c");
+	repo_move_end(repo);
+	assert_int_equal(child_spawn(&late, r->reaper, &o, &err), ERR_CONFLICT);
+	child_free(&r->child);
+	o.moves = repo_moves(repo);
+	assert_int_equal(child_spawn(&r->child, r->reaper, &o, &err), 0);
+	child_free(&r->child); /* its owner is gone; it still counts until it is reaped */
+	assert_false(repo_move_begin(repo));
+	assert_true(run_until(r->loop, nothing_runs, r));
+	assert_true(repo_move_begin(repo));
+	repo_move_end(repo);
+	repo_table_free(&t);
+}
+
 /* What still runs when the reaper goes is killed and waited for. */
 static void
 test_reaper_goes(void **state)
@@ -340,6 +382,7 @@ main(void)
 		T(test_signal),
 		T(test_many),
 		T(test_all_is_there_at_exit),
+		T(test_folder_moves),
 		T(test_reaper_goes),
 	};
 
