@@ -127,18 +127,9 @@ pktline_addf(struct buf *b, const char *fmt, ...)
 {
 	size_t at = pktline_begin(b);
 	va_list ap;
-	int n;
-	uint8_t *to;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	CHECK(n >= 0);
-	to = buf_grow(b, (size_t)n);
-	if (to == NULL)
-		return;
-	va_start(ap, fmt);
-	vsnprintf((char *)to, (size_t)n + 1, fmt, ap);
+	buf_addfv(b, fmt, ap);
 	va_end(ap);
 	pktline_end(b, at);
 }

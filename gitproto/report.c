@@ -113,12 +113,8 @@ refuse_line(struct parse *p, struct slice line)
 static int
 keep_text(char **out, struct parse *p, struct slice s)
 {
-	*out = mem_try_alloc(s.len + 1);
-	if (*out == NULL)
-		return no_memory(p->err);
-	if (s.len > 0)
-		memcpy(*out, s.p, s.len);
-	return 0;
+	*out = mem_try_text(s.p, s.len);
+	return *out == NULL ? no_memory(p->err) : 0;
 }
 
 static int

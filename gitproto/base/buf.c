@@ -108,21 +108,28 @@ buf_add_u64(struct buf *b, uint64_t v)
 }
 
 void
-buf_addf(struct buf *b, const char *fmt, ...)
+buf_addfv(struct buf *b, const char *fmt, va_list ap)
 {
-	va_list ap;
+	va_list again;
 	int n;
 	uint8_t *to;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
 	CHECK(n >= 0);
 	to = buf_grow(b, (size_t)n);
-	if (to == NULL)
-		return;
+	if (to != NULL)
+		vsnprintf((char *)to, (size_t)n + 1, fmt, ap);
+}
+
+void
+buf_addf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
 	va_start(ap, fmt);
-	vsnprintf((char *)to, (size_t)n + 1, fmt, ap);
+	buf_addfv(b, fmt, ap);
 	va_end(ap);
 }
 

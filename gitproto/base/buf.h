@@ -5,6 +5,8 @@
 #ifndef GITPROTO_BASE_BUF_H
 #define GITPROTO_BASE_BUF_H
 
+#include <stdarg.h>
+
 #include "gitproto/base/slice.h"
 
 struct buf {
@@ -27,6 +29,7 @@ void buf_add_slice(struct buf *, struct slice);
 void buf_add_str(struct buf *, const char *s);
 void buf_add_byte(struct buf *, uint8_t);
 void buf_addf(struct buf *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_addfv(struct buf *, const char *fmt, va_list) PRINTF_LIKE(2, 0);
 /* Integers in network byte order. */
 void buf_add_u16(struct buf *, uint16_t);
 void buf_add_u32(struct buf *, uint32_t);

@@ -81,8 +81,8 @@ sync_folder_of(const char *path, struct err *err)
 	return rc;
 }
 
-static int
-write_all(int fd, struct slice s)
+int
+fsio_write_all(int fd, struct slice s)
 {
 	while (s.len > 0) {
 		ssize_t n = write(fd, s.p, s.len);
@@ -117,7 +117,7 @@ fsio_write(const char *path, struct slice content, mode_t mode, struct err *err)
 		buf_release(&temp);
 		return rc;
 	}
-	if (write_all(fd, content) < 0 || fsync(fd) < 0)
+	if (fsio_write_all(fd, content) < 0 || fsync(fd) < 0)
 		rc = err_errno(err, "cannot write %s", name);
 	if (close(fd) < 0 && rc == 0)
 		rc = err_errno(err, "cannot write %s", name);

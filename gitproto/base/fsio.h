@@ -11,6 +11,8 @@
 MUST_CHECK int fsio_read(struct buf *out, const char *path, size_t max, struct err *);
 /* Temporary file beside it, fsync, rename over path, fsync of the folder. */
 MUST_CHECK int fsio_write(const char *path, struct slice content, mode_t mode, struct err *);
+/* -1 and errno, when not all could be written. */
+MUST_CHECK int fsio_write_all(int fd, struct slice);
 MUST_CHECK int fsio_sync_dir(const char *path, struct err *);
 /* Like mkdir -p; each folder that is made is durable.  An existing folder keeps its mode. */
 MUST_CHECK int fsio_mkdirs(const char *path, mode_t mode, struct err *);

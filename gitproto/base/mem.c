@@ -70,6 +70,16 @@ mem_try_alloc(size_t n)
 	return must_fail() ? NULL : calloc(1, n > 0 ? n : 1);
 }
 
+char *
+mem_try_text(const void *p, size_t n)
+{
+	char *text = mem_try_alloc(n + 1);
+
+	if (text != NULL && n > 0)
+		memcpy(text, p, n);
+	return text;
+}
+
 void *
 mem_try_resize(void *p, size_t n)
 {

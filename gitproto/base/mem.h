@@ -14,8 +14,9 @@ char *mem_strdup(const char *s);
 char *mem_strndup(const void *p, size_t n); /* NUL put behind */
 void *mem_dup(const void *p, size_t n);
 
-MUST_CHECK void *mem_try_alloc(size_t n);           /* zeroed */
-MUST_CHECK void *mem_try_resize(void *p, size_t n); /* p stays valid on failure */
+MUST_CHECK void *mem_try_alloc(size_t n);               /* zeroed */
+MUST_CHECK char *mem_try_text(const void *p, size_t n); /* a copy, NUL put behind */
+MUST_CHECK void *mem_try_resize(void *p, size_t n);     /* p stays valid on failure */
 
 /* Tests: the nth mem_try_* from now fails, once (1 is the next); 0 ends it. */
 void mem_fail_at(unsigned nth);

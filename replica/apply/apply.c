@@ -4,6 +4,7 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "replica/apply/apply_impl.h"
@@ -97,22 +98,10 @@ apply_retry_over(struct apply *a)
 	}
 }
 
-static struct timespec
-time_after(uint64_t ns)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	ns += (uint64_t)t.tv_nsec;
-	t.tv_sec += (time_t)(ns / CLOCK_SEC);
-	t.tv_nsec = (long)(ns % CLOCK_SEC);
-	return t;
-}
-
 bool
 apply_wait_retry(struct apply *a, const struct err *err, bool extend)
 {
-	struct timespec until = time_after(RETRY_NS);
+	struct timespec until = cond_moment(RETRY_NS);
 	bool over = false;
 
 	a->stuck = true;
@@ -123,7 +112,7 @@ apply_wait_retry(struct apply *a, const struct err *err, bool extend)
 		if (extend)
 			apply_batch_extend(a);
 		pthread_mutex_lock(&a->lock);
-		over = a->stop || pthread_cond_timedwait(&a->wake, &a->lock, &until) == ETIMEDOUT;
+		over = a->stop || !cond_wait_until(&a->wake, &a->lock, &until);
 		pthread_mutex_unlock(&a->lock);
 	}
 	return !apply_stopping(a);
@@ -194,12 +183,12 @@ apply_hold_over(struct apply *a)
 static struct apply_item *
 take_item(struct apply *a, uint64_t wait_ns)
 {
-	struct timespec until = time_after(wait_ns);
+	struct timespec until = cond_moment(wait_ns);
 	struct apply_item *i;
 
 	pthread_mutex_lock(&a->lock);
 	while (wait_ns > 0 && !a->stop && STAILQ_EMPTY(&a->items) && STAILQ_EMPTY(&a->commands) &&
-	       pthread_cond_timedwait(&a->wake, &a->lock, &until) != ETIMEDOUT)
+	       cond_wait_until(&a->wake, &a->lock, &until))
 		;
 	i = a->stop || !STAILQ_EMPTY(&a->commands) ? NULL : take_first(a);
 	pthread_mutex_unlock(&a->lock);
@@ -246,14 +235,9 @@ run(void *arg)
 static void
 init_threads(struct apply *a)
 {
-	pthread_condattr_t attr;
-
 	CHECK(pthread_mutex_init(&a->lock, NULL) == 0);
-	CHECK(pthread_condattr_init(&attr) == 0);
-	CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
-	CHECK(pthread_cond_init(&a->wake, &attr) == 0);
+	cond_init(&a->wake);
 	CHECK(pthread_cond_init(&a->room, NULL) == 0);
-	pthread_condattr_destroy(&attr);
 }
 
 static void

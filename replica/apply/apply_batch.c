@@ -449,11 +449,7 @@ do_store(struct apply *a, struct err *err)
 	if (rc == 0)
 		rc = store_all(a, err);
 	FAULT("apply-transaction");
-	if (rc == 0)
-		rc = catalog_commit(a->catalog, err);
-	if (rc < 0)
-		catalog_rollback(a->catalog);
-	return rc;
+	return catalog_end(a->catalog, rc, err);
 }
 
 static void

@@ -253,11 +253,7 @@ take_in(struct apply *a, struct apply_repo *r, const struct catalog_pack *p, str
 	/* From offset 0: which of them was peeled before is not noted. */
 	if (rc == 0 && last)
 		rc = apply_repo_repeel(a, r, 0, err);
-	if (rc == 0)
-		rc = catalog_commit(a->catalog, err);
-	if (rc < 0)
-		catalog_rollback(a->catalog);
-	return rc;
+	return catalog_end(a->catalog, rc, err);
 }
 
 /* The name git gives a pack is its last bytes, the hash of what stands before. */

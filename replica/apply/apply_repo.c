@@ -7,7 +7,7 @@
 #include "replica/apply/apply_impl.h"
 #include "replica/repo/disk.h"
 
-#define VACATE_LOOKS 100u
+#define VACATE_LOOKS 40u /* other repositories of the node wait too */
 #define VACATE_LOOK_MSEC 100u
 
 struct apply_repo *

@@ -47,11 +47,7 @@ note(struct apply *a, const struct apply_roll *roll, const char *const *names, s
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = change(a->catalog, roll->id, names[i], err);
-	if (rc == 0)
-		rc = catalog_commit(a->catalog, err);
-	if (rc < 0)
-		catalog_rollback(a->catalog);
-	return rc;
+	return catalog_end(a->catalog, rc, err);
 }
 
 static int

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -12,6 +11,7 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/mem.h"
+#include "replica/repo/spawn.h"
 
 struct child {
 	unsigned magic;
@@ -137,35 +137,6 @@ on_complaint(struct stream *s, enum stream_event ev UNUSED, void *arg)
 	}
 }
 
-static int
-spawn(pid_t *pid, const struct child_opts *o, int in, int out, int err_fd)
-{
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t at;
-	sigset_t all, none;
-	int rc;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&fa);
-	posix_spawnattr_init(&at);
-	posix_spawn_file_actions_adddup2(&fa, in, 0);
-	posix_spawn_file_actions_adddup2(&fa, out, 1);
-	posix_spawn_file_actions_adddup2(&fa, err_fd, 2);
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	if (o->dir != NULL)
-		posix_spawn_file_actions_addchdir_np(&fa, o->dir);
-	posix_spawnattr_setsigdefault(&at, &all);
-	posix_spawnattr_setsigmask(&at, &none);
-	posix_spawnattr_setpgroup(&at, 0);
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-					      POSIX_SPAWN_SETPGROUP);
-	rc = posix_spawnp(pid, o->argv[0], &fa, &at, (char *const *)o->argv, o->env);
-	posix_spawnattr_destroy(&at);
-	posix_spawn_file_actions_destroy(&fa);
-	return rc;
-}
-
 /* The effort of a child for nobody's request.  What the kernel refuses is no reason not to run it. */
 static void
 be_nice(pid_t pid, int nice)
@@ -189,11 +160,9 @@ child_spawn(struct child **out, struct child_reaper *r, const struct child_opts 
 	for (int i = 0; i < 3 && rc == 0; i++)
 		if (pipe2(p[i], O_CLOEXEC) != 0)
 			rc = err_errno(err, "cannot make a pipe for %s", o->argv[0]);
-	if (rc == 0) {
-		errno = spawn(&pid, o, p[0][0], p[1][1], p[2][1]);
-		if (errno != 0)
-			rc = err_errno(err, "cannot start %s", o->argv[0]);
-	}
+	if (rc == 0)
+		rc = spawn_git(&pid, o->argv, o->env, o->dir,
+			       (const int[]){ p[0][0], p[1][1], p[2][1] }, err);
 	for (int i = 0; i < 3; i++) { /* the child's ends; ours too after a failure */
 		for (int end = 0; end < 2; end++)
 			if (p[i][end] >= 0 && (rc != 0 || end == (i != 0)))

@@ -86,18 +86,7 @@ disk_mkdirs(const char *dir, struct err *err)
 static int
 write_all(int fd, struct slice s)
 {
-	if (may_write() < 0)
-		return -1;
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.p, s.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		s = slice_skip(s, (size_t)n);
-	}
-	return 0;
+	return may_write() < 0 ? -1 : fsio_write_all(fd, s);
 }
 
 int

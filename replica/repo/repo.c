@@ -1,12 +1,10 @@
 #include "replica/repo/repo.h"
 
-#include <errno.h>
-#include <time.h>
-
 #include <uthash.h>
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/mem.h"
 
 /* One repository in the table.  A key of its own for the path: shared.path is under another lock,
@@ -21,11 +19,9 @@ struct repo_table {
 	char *root; /* owned */
 	pthread_rwlock_t lock;
 	struct entry *ids, *paths; /* heads; guarded by lock */
+	pthread_mutex_t children_lock;
+	pthread_cond_t child_ended;
 };
-
-/* Of all repositories: children and moving.  The condition: a child has ended. */
-static pthread_mutex_t children_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t child_ended = PTHREAD_COND_INITIALIZER;
 
 struct repo_table *
 repo_table_new(const char *root)
@@ -34,6 +30,8 @@ repo_table_new(const char *root)
 
 	t->root = mem_strdup(root);
 	CHECK(pthread_rwlock_init(&t->lock, NULL) == 0);
+	CHECK(pthread_mutex_init(&t->children_lock, NULL) == 0);
+	cond_init(&t->child_ended);
 	return t;
 }
 
@@ -59,6 +57,8 @@ repo_table_free(struct repo_table **tp)
 	HASH_ITER (by_id, t->ids, e, next)
 		free_entry(t, e);
 	pthread_rwlock_destroy(&t->lock);
+	pthread_cond_destroy(&t->child_ended);
+	pthread_mutex_destroy(&t->children_lock);
 	free(t->root);
 	free(t);
 }
@@ -146,6 +146,7 @@ repo_table_add(struct repo_table *t, const uint8_t id[16], uint32_t shard, const
 	struct entry *e = MEM_NEW(struct entry), *there;
 
 	r->magic = REPO_MAGIC;
+	r->table = t;
 	memcpy(r->id, id, sizeof(r->id));
 	r->shard = shard;
 	r->format = format;
@@ -247,11 +248,11 @@ repo_child_begin(struct repo *r, uint64_t moves)
 {
 	bool ok;
 
-	pthread_mutex_lock(&children_lock);
+	pthread_mutex_lock(&r->table->children_lock);
 	ok = is_in_place(r, moves);
 	if (ok)
 		r->children++;
-	pthread_mutex_unlock(&children_lock);
+	pthread_mutex_unlock(&r->table->children_lock);
 	return ok;
 }
 
@@ -260,20 +261,20 @@ repo_is_moving(struct repo *r, uint64_t moves)
 {
 	bool in_place;
 
-	pthread_mutex_lock(&children_lock);
+	pthread_mutex_lock(&r->table->children_lock);
 	in_place = is_in_place(r, moves);
-	pthread_mutex_unlock(&children_lock);
+	pthread_mutex_unlock(&r->table->children_lock);
 	return !in_place;
 }
 
 void
 repo_child_end(struct repo *r)
 {
-	pthread_mutex_lock(&children_lock);
+	pthread_mutex_lock(&r->table->children_lock);
 	CHECK(r->children > 0);
 	r->children--;
-	pthread_cond_broadcast(&child_ended);
-	pthread_mutex_unlock(&children_lock);
+	pthread_cond_broadcast(&r->table->child_ended);
+	pthread_mutex_unlock(&r->table->children_lock);
 }
 
 bool
@@ -281,40 +282,32 @@ repo_move_begin(struct repo *r)
 {
 	bool still;
 
-	pthread_mutex_lock(&children_lock);
+	pthread_mutex_lock(&r->table->children_lock);
 	r->moving = true;
 	still = r->children == 0;
-	pthread_mutex_unlock(&children_lock);
+	pthread_mutex_unlock(&r->table->children_lock);
 	return still;
 }
 
 bool
 repo_move_wait(struct repo *r, unsigned msec)
 {
-	struct timespec until;
+	struct repo_table *t = r->table;
+	struct timespec until = cond_moment(msec * CLOCK_MSEC);
 	bool still;
 
-	clock_gettime(CLOCK_REALTIME,
-		      &until); /* a clock that is set makes one wait longer or shorter */
-	until.tv_sec += msec / 1000;
-	until.tv_nsec += (long)(msec % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	pthread_mutex_lock(&children_lock);
-	while (r->children > 0 &&
-	       pthread_cond_timedwait(&child_ended, &children_lock, &until) != ETIMEDOUT)
+	pthread_mutex_lock(&t->children_lock);
+	while (r->children > 0 && cond_wait_until(&t->child_ended, &t->children_lock, &until))
 		;
 	still = r->children == 0;
-	pthread_mutex_unlock(&children_lock);
+	pthread_mutex_unlock(&t->children_lock);
 	return still;
 }
 
 void
 repo_move_end(struct repo *r)
 {
-	pthread_mutex_lock(&children_lock);
+	pthread_mutex_lock(&r->table->children_lock);
 	r->moving = false;
-	pthread_mutex_unlock(&children_lock);
+	pthread_mutex_unlock(&r->table->children_lock);
 }

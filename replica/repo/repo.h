@@ -13,14 +13,17 @@
 #include "gitproto/oid.h"
 #include "replica/repo/refset.h"
 
+struct repo_table;
+
 struct repo {
 	unsigned magic;
 #define REPO_MAGIC 0x9e90517fu
+	struct repo_table *table; /* borrowed: it outlives the children */
 	uint8_t id[16];
 	uint32_t shard;
 	enum oid_format format;
 	int refs_count;    /* atomic; repo_ref, repo_unref */
-	unsigned children; /* repo_child_begin, under a lock of repo.c */
+	unsigned children; /* repo_child_begin, under a lock of the table */
 	bool moving;       /* the same */
 	struct {
 		pthread_mutex_t lock;
@@ -37,7 +40,6 @@ struct repo {
 	} shared;
 };
 
-struct repo_table;
 struct repo_table *repo_table_new(const char *root); /* root directory of the repositories */
 void repo_table_free(struct repo_table **);
 const char *repo_table_root(const struct repo_table *);

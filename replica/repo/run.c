@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/log.h"
+#include "replica/repo/spawn.h"
 
 #define COMPLAINT 512
 
@@ -36,32 +35,6 @@ make_memory(const char *name, struct slice content)
 		return -1;
 	}
 	return fd;
-}
-
-static int
-spawn(pid_t *pid, const char *const *argv, char *const *env, const int fd[3])
-{
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t at;
-	sigset_t all, none;
-	int rc;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&fa);
-	posix_spawnattr_init(&at);
-	for (int i = 0; i < 3; i++)
-		posix_spawn_file_actions_adddup2(&fa, fd[i], i);
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	posix_spawnattr_setsigdefault(&at, &all);
-	posix_spawnattr_setsigmask(&at, &none);
-	posix_spawnattr_setpgroup(&at, 0);
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-					      POSIX_SPAWN_SETPGROUP);
-	rc = posix_spawnp(pid, argv[0], &fa, &at, (char *const *)argv, env);
-	posix_spawnattr_destroy(&at);
-	posix_spawn_file_actions_destroy(&fa);
-	return rc;
 }
 
 /* What it wrote to stderr last, for the error text. */
@@ -127,12 +100,9 @@ run_git(const char *const *argv, char *const *env, struct slice input, struct bu
 		rc = err_errno(err, "memory for git %s", argv[1]);
 		goto out;
 	}
-	errno = spawn(&pid, argv, env, fd);
-	if (errno != 0) {
-		rc = err_errno(err, "start %s", argv[0]);
-		goto out;
-	}
-	rc = wait_for(pid, argv[1], fd[2], err);
+	rc = spawn_git(&pid, argv, env, NULL, fd, err);
+	if (rc == 0)
+		rc = wait_for(pid, argv[1], fd[2], err);
 	if (rc == 0 && out != NULL)
 		rc = read_output(fd[1], out, err);
 out:

@@ -310,11 +310,7 @@ identify(struct catalog *c, const char *cluster, const char *node, struct catalo
 		rc = check_name(c, "node", node, err);
 	if (rc == 0)
 		rc = count_start(c, id, err);
-	if (rc == 0)
-		rc = catalog_commit(c, err);
-	if (rc < 0)
-		catalog_rollback(c);
-	return rc;
+	return catalog_end(c, rc, err);
 }
 
 int
@@ -397,6 +393,16 @@ catalog_rollback(struct catalog *c)
 	/* Some errors have rolled it back already. */
 	if (sqlite3_get_autocommit(c->db) == 0)
 		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int
+catalog_end(struct catalog *c, int rc, struct err *err)
+{
+	if (rc == 0)
+		rc = catalog_commit(c, err);
+	if (rc < 0)
+		catalog_rollback(c);
+	return rc;
 }
 
 int

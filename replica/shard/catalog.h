@@ -29,6 +29,8 @@ void catalog_close(struct catalog **);
 /* One transaction.  A statement or commit that fails leaves nothing of it: catalog_rollback, then
  * the same work may be tried again.  ERR_FULL no space, ERR_IO, ERR_CORRUPT. */
 MUST_CHECK int catalog_begin(struct catalog *, struct err *);
+/* Commits when rc, of the work so far, is 0; nothing of it stays when that or the commit failed. */
+MUST_CHECK int catalog_end(struct catalog *, int rc, struct err *);
 MUST_CHECK int catalog_commit(struct catalog *, struct err *);
 void catalog_rollback(struct catalog *); /* harmless when none is open */
 

@@ -9,6 +9,7 @@
 #include "gitproto/base/buf.h"
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/mem.h"
 #include "gitproto/base/units.h"
 #include "shard-map/commitlog/commitlog_backend.h"
@@ -148,8 +149,7 @@ wait_thaw(struct fault *f)
 {
 	pthread_mutex_lock(&f->shared.lock);
 	while (is_frozen(f))
-		commitlog_thread_wait(&f->shared.changed, &f->shared.lock,
-				      until(f->shared.frozen_until));
+		cond_wait_msec(&f->shared.changed, &f->shared.lock, until(f->shared.frozen_until));
 	pthread_mutex_unlock(&f->shared.lock);
 }
 
@@ -261,7 +261,7 @@ run(void *arg)
 		}
 		due = MAX(e->due, f->shared.frozen_until);
 		if (!closing && due > clock_boot_ns()) {
-			commitlog_thread_wait(&f->shared.changed, &f->shared.lock, until(due));
+			cond_wait_msec(&f->shared.changed, &f->shared.lock, until(due));
 			continue;
 		}
 		TAILQ_REMOVE(&f->shared.events, e, link);
@@ -460,7 +460,7 @@ open_fault(struct commitlog **out, const char *where, const struct commitlog_opt
 
 	f->base.backend = &commitlog_fault_backend;
 	pthread_mutex_init(&f->shared.lock, NULL);
-	commitlog_thread_cond(&f->shared.changed);
+	cond_init(&f->shared.changed);
 	TAILQ_INIT(&f->shared.events);
 	LIST_INIT(&f->shared.subs);
 	rc = parse_rules(f, rules, err);

@@ -10,6 +10,7 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/fault.h"
 #include "gitproto/base/mem.h"
 #include "shard-map/commitlog/commitlog_file_db.h"
@@ -387,7 +388,7 @@ commitlog_file_write_new(struct commitlog_file_write **out,
 		return err_errno(err, "log %s", opts->path);
 	w = MEM_NEW(struct commitlog_file_write);
 	pthread_mutex_init(&w->shared.lock, NULL);
-	commitlog_thread_cond(&w->shared.changed);
+	cond_init(&w->shared.changed);
 	TAILQ_INIT(&w->shared.queued);
 	TAILQ_INIT(&w->shared.sent);
 	TAILQ_INIT(&w->shared.late);
@@ -436,7 +437,7 @@ commitlog_file_write_free(struct commitlog_file_write **ww)
 	w->shared.stop = true;
 	pthread_cond_broadcast(&w->shared.changed);
 	while (!w->shared.ended && stuck < CLOSE_ROUNDS) {
-		commitlog_thread_wait(&w->shared.changed, &w->shared.lock, EXPIRE_MSEC);
+		cond_wait_msec(&w->shared.changed, &w->shared.lock, EXPIRE_MSEC);
 		pthread_mutex_unlock(&w->shared.lock);
 		commitlog_file_write_expire(w);
 		pthread_mutex_lock(&w->shared.lock);
@@ -515,7 +516,7 @@ await_trim(struct commitlog_file_write *w, struct trim_wait *t)
 	pthread_mutex_lock(&t->lock);
 	while (!t->done) {
 		if (!own)
-			commitlog_thread_wait(&t->changed, &t->lock, EXPIRE_MSEC);
+			cond_wait_msec(&t->changed, &t->lock, EXPIRE_MSEC);
 		pthread_mutex_unlock(&t->lock);
 		if (own)
 			turn(w);
@@ -537,7 +538,7 @@ commitlog_file_write_trim(struct commitlog_file_write *w, uint32_t stream, uint6
 	CHECK(op != NULL);
 	op->offset = head;
 	pthread_mutex_init(&t.lock, NULL);
-	commitlog_thread_cond(&t.changed);
+	cond_init(&t.changed);
 	enqueue(w, op);
 	await_trim(w, &t);
 	pthread_cond_destroy(&t.changed);

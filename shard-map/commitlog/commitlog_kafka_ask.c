@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/mem.h"
 #include "shard-map/commitlog/commitlog_thread.h"
 
@@ -37,7 +38,7 @@ commitlog_kafka_ask_new(const struct commitlog_kafka_client *k)
 
 	a->k = k;
 	pthread_mutex_init(&a->lock, NULL);
-	commitlog_thread_cond(&a->ended);
+	cond_init(&a->ended);
 	LIST_INIT(&a->scans);
 	return a;
 }

@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
 #include "shard-map/commitlog/commitlog_kafka_topics.h"
@@ -44,7 +45,7 @@ commitlog_kafka_watch_new(const struct commitlog_kafka_watch_opts *opts)
 	w->opts = *opts;
 	w->state = opts->there ? THERE : UNSETTLED;
 	pthread_mutex_init(&w->lock, NULL);
-	commitlog_thread_cond(&w->changed);
+	cond_init(&w->changed);
 	STAILQ_INIT(&w->doubts);
 	return w;
 }
@@ -185,7 +186,7 @@ rest(struct commitlog_kafka_watch *w)
 
 	pthread_mutex_lock(&w->lock);
 	if (!w->stop && STAILQ_EMPTY(&w->doubts))
-		commitlog_thread_wait(&w->changed, &w->lock, w->hint ? HINTED_MSEC : LOOK_MSEC);
+		cond_wait_msec(&w->changed, &w->lock, w->hint ? HINTED_MSEC : LOOK_MSEC);
 	stop = w->stop;
 	pthread_mutex_unlock(&w->lock);
 	return !stop;

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/fault.h"
 #include "gitproto/base/log.h"
 #include "gitproto/base/mem.h"
@@ -286,7 +287,7 @@ rest(struct commitlog_kafka_write *w, unsigned msec)
 {
 	pthread_mutex_lock(&w->lock);
 	if (!w->stop && TAILQ_EMPTY(&w->refused))
-		commitlog_thread_wait(&w->changed, &w->lock, msec);
+		cond_wait_msec(&w->changed, &w->lock, msec);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -330,7 +331,7 @@ commitlog_kafka_write_new(struct commitlog_kafka_write **out,
 	w->away = true;
 	err_set(&w->why, ERR_UNAVAILABLE, "the log has not been reached yet");
 	pthread_mutex_init(&w->lock, NULL);
-	commitlog_thread_cond(&w->changed);
+	cond_init(&w->changed);
 	TAILQ_INIT(&w->waiting);
 	TAILQ_INIT(&w->refused);
 	rc = commitlog_thread_start(&w->thread, run, w, "log-write", err);

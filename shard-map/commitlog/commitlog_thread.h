@@ -9,9 +9,5 @@
 /* All signals are blocked in it: they are for the program's own threads. */
 MUST_CHECK int commitlog_thread_start(pthread_t *out, void *(*run)(void *), void *arg,
 				      const char *name, struct err *);
-/* A condition whose timed waits are told moments of CLOCK_MONOTONIC. */
-void commitlog_thread_cond(pthread_cond_t *);
-/* Waits at most msec. */
-void commitlog_thread_wait(pthread_cond_t *, pthread_mutex_t *, unsigned msec);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "gitproto/base/check.h"
 #include "gitproto/base/clock.h"
+#include "gitproto/base/cond.h"
 #include "gitproto/base/log.h"
 
 extern char **environ;
@@ -84,14 +85,9 @@ log_test_open(const char *url)
 void
 log_test_gate_init(struct log_test_gate *g)
 {
-	pthread_condattr_t attr;
-
 	g->count = 0;
 	pthread_mutex_init(&g->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&g->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&g->changed);
 }
 
 void
@@ -113,19 +109,12 @@ log_test_gate_add(struct log_test_gate *g, unsigned n)
 bool
 log_test_gate_wait(struct log_test_gate *g, unsigned n, unsigned msec)
 {
-	struct timespec until;
+	struct timespec until = cond_moment(msec * CLOCK_MSEC);
 	bool ok = true;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += msec / 1000;
-	until.tv_nsec += (long)(msec % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&g->lock);
 	while (g->count < n && ok)
-		ok = pthread_cond_timedwait(&g->changed, &g->lock, &until) == 0;
+		ok = cond_wait_until(&g->changed, &g->lock, &until);
 	ok = g->count >= n;
 	pthread_mutex_unlock(&g->lock);
 	return ok;
