@@ -226,7 +226,7 @@ run(void *arg)
 			continue;
 		}
 		if (!apply_command_run(a, false))
-			apply_repo_idle(a, &wait_ns);
+			apply_folder_idle(a, &wait_ns);
 	}
 	apply_batch_run(a);
 	return NULL;

@@ -480,7 +480,7 @@ do_after(struct apply *a, struct err *err)
 
 	STAILQ_FOREACH (r, &a->touched, touched) {
 		if (r->over != NULL)
-			apply_repo_project(a, r);
+			apply_folder_project(a, r);
 	}
 	for (size_t i = 0; rc == 0 && i < a->n; i++) {
 		if (a->batch[i].note->verdict == VERDICT_EFFECTIVE)

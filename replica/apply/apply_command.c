@@ -46,7 +46,7 @@ load(struct apply *a, const struct apply_command *c)
 	if (r != NULL && !r->gone) {
 		rc = apply_repo_load(a, r, &err);
 		if (rc == 0 && !r->checked && !r->in_batch)
-			apply_repo_check(a, r);
+			apply_folder_check(a, r);
 		if (rc < 0)
 			log_error("-", "apply.load", "repo=%s why=%s", r->path, err.text);
 	}
@@ -85,7 +85,7 @@ check(struct apply *a, const struct apply_command *c)
 	struct apply_repo *r = apply_repo_find(a, c->repo->id);
 
 	if (r != NULL)
-		apply_repo_check(a, r);
+		apply_folder_check(a, r);
 }
 
 static void

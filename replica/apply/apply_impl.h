@@ -240,37 +240,47 @@ MUST_CHECK int apply_record_store(struct apply *, struct apply_entry *, struct e
 void apply_record_show(struct apply *, struct apply_entry *);
 MUST_CHECK int apply_record_after(struct apply *, struct apply_entry *, struct err *);
 
-/* apply_repo.c */
+/* apply_repo.c: what memory and catalog hold of one */
 struct apply_repo *apply_repo_find(struct apply *, const uint8_t id[16]);
 struct apply_repo *apply_repo_add(struct apply *, const struct catalog_repo *);
 void apply_repo_forget(struct apply *, struct apply_repo *);
+/* Its refs as the catalog has them; the caller's. */
+MUST_CHECK int apply_repo_refs(struct apply *, struct apply_repo *, struct refset **out,
+			       struct err *);
 /* Its refs are in memory (repo->shared.refs). */
 MUST_CHECK int apply_repo_load(struct apply *, struct apply_repo *, struct err *);
 void apply_repo_unload_some(struct apply *);
 void apply_repo_measure(struct apply *, struct apply_repo *);
 /* After the transaction: what was next is now. */
 void apply_repo_settle(struct apply *, struct apply_repo *);
-/* Git's files of one in the batch; what fails is checked again later. */
-void apply_repo_project(struct apply *, struct apply_repo *);
-/* Can the path be a folder, with ".git"?  A record's may be longer than any file system's. */
-bool apply_repo_fits(const char *path);
-/* Its folder from was_path to path, in the table too; done already is no error. */
-MUST_CHECK int apply_repo_move(struct apply *, struct apply_repo *, struct err *);
 /* The row as it shall stand after the batch, or as it stands. */
 MUST_CHECK int apply_repo_store(struct apply *, struct apply_repo *, struct err *);
 void apply_repo_quarantine(struct apply *, struct apply_repo *, const char *why);
-/* Compares files with refs; logs what fails.  Not for one in the batch. */
-void apply_repo_check(struct apply *, struct apply_repo *);
-/* Those whose files were not up to date, when their time has come. */
-void apply_repo_look_again(struct apply *, uint64_t now);
+/* The same for others to see, and not in the catalog. */
+void apply_repo_show_quarantine(struct apply *, struct apply_repo *, const char *why);
 /* A pack is missing (false: known already); it is not any more. */
 bool apply_repo_need(struct apply *, struct apply_repo *, const struct catalog_need *);
 void apply_repo_needless(struct apply *, struct apply_repo *, struct apply_need_list *);
-/* One piece of idle work; false: nothing is due.  *wait_ns: until something is. */
-bool apply_repo_idle(struct apply *, uint64_t *wait_ns);
 /* Writes the peeled values of refs changed at or after offset anew (after a pack came). */
 MUST_CHECK int apply_repo_repeel(struct apply *, struct apply_repo *, uint64_t offset,
 				 struct err *);
+
+/* apply_folder.c: its folder */
+/* It is there (dir: its path) and is this repository's.  When not, that serves nothing until it comes back:
+ * nothing is made anew where a disk may just not be mounted. */
+bool apply_folder_is_there(struct apply *, struct apply_repo *, char dir[DISK_PATH]);
+/* Can the path be a folder, with ".git"?  A record's may be longer than any file system's. */
+bool apply_folder_fits(const char *path);
+/* From was_path to path, in the table too; done already is no error. */
+MUST_CHECK int apply_folder_move(struct apply *, struct apply_repo *, struct err *);
+/* Git's files of one in the batch; what fails is checked again later. */
+void apply_folder_project(struct apply *, struct apply_repo *);
+/* Compares files with refs; logs what fails.  Not for one in the batch. */
+void apply_folder_check(struct apply *, struct apply_repo *);
+/* Those whose files were not up to date, when their time has come. */
+void apply_folder_look_again(struct apply *, uint64_t now);
+/* One piece of idle work; false: nothing is due.  *wait_ns: until something is. */
+bool apply_folder_idle(struct apply *, uint64_t *wait_ns);
 
 /* apply_pack.c */
 /* APPLY_PACK_HERE: in place (names not durable yet: apply_pack_sync), _KNOWN, or _MISSING: not here, or

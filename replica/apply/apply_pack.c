@@ -348,7 +348,7 @@ apply_pack_come(struct apply *a, const uint8_t id[16], const uint8_t sha256[32],
 		return;
 	}
 	LIST_REMOVE(n, next); /* so that the check writes the files */
-	apply_repo_check(a, r);
+	apply_folder_check(a, r);
 	LIST_INSERT_HEAD(&r->needs, n, next);
 	apply_repo_needless(a, r, n);
 	a->opts.events.whole(id, a->opts.events.arg);

@@ -224,7 +224,7 @@ disk_create(struct apply *a, struct apply_entry *e, struct err *err)
 	int rc = dir_of(a, c->path, dir, err);
 
 	/* Without a folder it is quarantined, and the shard goes on. */
-	if (rc == 0 && !apply_repo_fits(c->path))
+	if (rc == 0 && !apply_folder_fits(c->path))
 		return 0;
 	return rc < 0 ? rc
 		      : layout_create(a->layout, dir, c->id,
@@ -266,7 +266,7 @@ show_create(struct apply *a, struct apply_entry *e)
 
 	fill_created(&row, e);
 	r = apply_repo_add(a, &row);
-	r->checked = apply_repo_fits(row.path);
+	r->checked = apply_folder_fits(row.path);
 	pthread_mutex_lock(&r->repo->shared.lock);
 	r->repo->shared.refs = refset_new(row.format);
 	refset_set_head(r->repo->shared.refs, row.head);
@@ -315,7 +315,7 @@ decide_rename(struct apply *a UNUSED, struct apply_entry *e)
 static int
 after_rename(struct apply *a, struct apply_entry *e, struct err *err)
 {
-	return apply_repo_move(a, e->r, err);
+	return apply_folder_move(a, e->r, err);
 }
 
 /* The row was stored with the new path and, as was_path, the old one. */

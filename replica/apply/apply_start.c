@@ -114,7 +114,7 @@ finish_moves(struct apply *a, struct err *err)
 
 	HASH_ITER (hh, a->repos, r, next) {
 		if (rc == 0)
-			rc = apply_repo_move(a, r, err);
+			rc = apply_folder_move(a, r, err);
 	}
 	return rc;
 }

@@ -1,6 +1,5 @@
 #include "replica/repo/child.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/queue.h>

@@ -486,7 +486,7 @@ hung_up(struct hook_conn *c)
 
 	conn_free(c);
 	if (p != NULL && p->hook == HOOK_COMMITTING)
-		push_cut_off(p, "git's proc-receive hook was killed");
+		push_git_cut_off(p, "git's proc-receive hook was killed");
 }
 
 static void

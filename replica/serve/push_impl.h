@@ -122,14 +122,18 @@ void push_maybe_free(struct push *);
 void push_drop(struct push *); /* the node stops: nothing calls back any more, whatever was open */
 struct push *push_find(struct pushes *, struct slice id_text);
 
+/* push_git.c */
+/* Begins the answer too.  Otherwise p->err tells, and the push is to be refused. */
+MUST_CHECK int push_git_start(struct push *);
+/* The client gets no end of its answer, so that it takes no half of one for the whole: the outcome is
+ * unknown to it.  The push goes on. */
+void push_git_cut_off(struct push *, const char *why);
+
 /* push_hook.c */
 MUST_CHECK int push_hook_listen(struct pushes *, struct err *);
 void push_hook_close(struct pushes *);
 /* Sends the lines that the waiting hook gets as its answer, a flush behind; last: the hook goes. */
 void push_hook_answer(struct push *, struct buf *lines, bool last);
-/* The client gets no end of its answer, so that it takes no half of one for the whole: the outcome is
- * unknown to it.  The push goes on. */
-void push_cut_off(struct push *, const char *why);
 void push_hook_gone(struct push *); /* the push ends: nobody answers its hook any more */
 void push_hook_add(struct buf *lines, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Text of several lines: each as "say". */
