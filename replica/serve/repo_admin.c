@@ -112,9 +112,17 @@ on_call(struct http_call *call, enum http_call_event ev, void *arg)
 	if (ev == CALL_CONTINUE || a->xchg == NULL)
 		return;
 	if (ev == CALL_FAILED) {
-		err_set(&err, ERR_UNAVAILABLE,
-			"the primary of shard %" PRIu32 " does not answer (%s); try again",
-			shard_index(a->shard), http_call_why(call));
+		/* Not "try again" of what the primary may have done before it was lost. */
+		if (http_call_sent(call))
+			err_set(&err, ERR_UNKNOWN,
+				"the primary of shard %" PRIu32
+				" was asked and did not answer (%s): it may have been done or not; "
+				"look with 'shardctl where', then try again",
+				shard_index(a->shard), http_call_why(call));
+		else
+			err_set(&err, ERR_UNAVAILABLE,
+				"the primary of shard %" PRIu32 " does not answer (%s); try again",
+				shard_index(a->shard), http_call_why(call));
 		fail(a, &err);
 		return;
 	}

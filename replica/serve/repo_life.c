@@ -32,6 +32,7 @@ struct life {
 	struct repo_lock *lock; /* owned */
 	struct repo *moving;    /* referenced: what the next record of a rename moves */
 	bool wiki;              /* that is the wiki */
+	bool wiki_moved;
 	struct err err;
 	repo_life_fn *done;
 	void *arg;
@@ -201,6 +202,7 @@ on_renamed(enum shard_fate fate, uint64_t offset UNUSED, const char *why, void *
 	if (fate != SHARD_COMMITTED) {
 		end(l);
 	} else if (l->wiki) {
+		l->wiki_moved = true;
 		FAULT("rename.wiki");
 		move_next(l);
 	} else {
@@ -226,9 +228,8 @@ on_lock(int rc, void *arg)
 	}
 	if (rc != 0) {
 		l->lock = NULL; /* the place in the queue is gone */
-		err_set(&l->err, ERR_UNAVAILABLE,
-			"pushes to '%s' took too long; nothing was changed, try again",
-			l->repo.path);
+		err_set(&l->err, ERR_UNAVAILABLE, "pushes to '%s' took too long; try again%s",
+			l->repo.path, l->wiki_moved ? ": its wiki has the new name already" : "");
 		end(l);
 		return;
 	}

@@ -243,6 +243,22 @@ def test_primary_killed_in_create_and_delete(c, new_name, point):
     assert where(c, name)["exists"] == creates
 
 
+def test_primary_dies_behind_another_node(c, new_name):
+    """What a node handed on to a primary that died of it may have been done: nobody is told to try again."""
+    name, other = new_name(), new_name()
+    c.create(name)
+    c.ctl("repo", "create", other, "--shard", str(where(c, name)["shard"]))
+    p = c.primary(name)
+    follower = c.followers(name)[0]
+    c.fault(p, "life.committed")
+    status, text = c.http(follower, f"/v1/repos?repo={name}", "DELETE")
+    assert json.loads(text)["code"] == "unknown" and "may have been done or not" in text, (status, text)
+    wait_for(lambda: c.http(p, "/healthz")[0] == 0, 10, f"{p} died")
+    c.do("start", p)
+    wait_for(lambda: c.raw("status", str(c.dir), check=False).returncode == 0, 30, "all ready")
+    assert not where(c, name)["exists"] and where(c, other)["exists"]
+
+
 def test_node_that_was_away(make_cluster, tmp_path, new_name):
     """A node reads the log of one shard before that of another: names that went from one to the other
     meanwhile come right, and nobody is told that they are not there."""
