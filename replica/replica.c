@@ -327,6 +327,7 @@ replica_free(struct replica **rp)
 	r->serve.directory = NULL;
 	if (r->shards != NULL)
 		shards_stop(r->shards);
+	serve_stop_lives(&r->serve);
 	if (r->apply != NULL)
 		apply_stop(r->apply);
 	commitlog_close(&r->log);

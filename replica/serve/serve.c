@@ -40,13 +40,18 @@ serve_start(struct serve *s, struct err *err)
 }
 
 void
+serve_stop_lives(struct serve *s)
+{
+	if (s->names == NULL)
+		return;
+	names_stop(s->names);
+	repo_life_stop(s);
+}
+
+void
 serve_stop(struct serve *s)
 {
-	if (s->names != NULL) {
-		names_stop(s->names);
-		repo_life_stop(s);
-		names_free(&s->names);
-	}
+	names_free(&s->names);
 	pushes_free(&s->pushes);
 	stage_slots_free(&s->slots);
 	stage_comes_free(&s->comes);

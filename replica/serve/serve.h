@@ -77,6 +77,9 @@ struct serve {
 
 /* Makes the rooms; the fields above them are set. */
 MUST_CHECK int serve_start(struct serve *, struct err *);
+/* Who waits for a name, or for a record of a repository's life, is told; what they use (the apply engine,
+ * pushes) is there still.  After shards_stop, before serve_stop. */
+void serve_stop_lives(struct serve *);
 void serve_stop(struct serve *);
 /* The handler of the back-plane listener; arg is the struct serve. */
 void serve_handle(struct http_xchg *, void *arg);

@@ -1,13 +1,17 @@
 """Names: renamed repositories, repositories in a shard of their own, through every router; and the
 primary killed at each step of it."""
 import json
+import os
 import random
+import signal
+import sqlite3
 import threading
 import time
 
 import pytest
 
-from harness import direct, gitrun
+from harness import direct, gitrun, rawhttp
+from harness.cluster import LOG
 from harness.wait import wait_for
 
 OPTIONS = {"build": "debug", "shards": 4, "routers": 2, "sets": ["node.auto_create=no"]}
@@ -257,6 +261,44 @@ def test_primary_dies_behind_another_node(c, new_name):
     c.do("start", p)
     wait_for(lambda: c.raw("status", str(c.dir), check=False).returncode == 0, 30, "all ready")
     assert not where(c, name)["exists"] and where(c, other)["exists"]
+
+
+def leaders(c):
+    """{shard: node}; None while one has no primary."""
+    found = {s["shard"]: n for n in c.nodes for s in c.json(n, "/status")["shards"] if s["role"] == "primary"}
+    return found if len(found) == 4 else None
+
+
+def directory_end(c):
+    with sqlite3.connect(f"file:{c.dir}/log.db?mode=ro", uri=True) as db:
+        row = db.execute("SELECT next FROM stream WHERE stream = 0xfffffffd").fetchone()
+    return row[0] if row else 0
+
+
+@pytest.mark.skipif(LOG != "file", reason="looks into the log's file")
+def test_stop_while_a_name_is_asked_for(make_cluster, new_name):
+    """A node is stopped at once while a push that makes its repository waits for another shard's word."""
+    c = make_cluster("stop", build="debug", shards=4, sets=["node.auto_create=yes"])
+    leads = wait_for(lambda: leaders(c), 30, "a primary each")
+    name = new_name()
+    by_hash = where(c, name)["shard"]
+    asked = leads[by_hash]
+    shard = next(s for s in leads if leads[s] != asked)
+    mine = leads[shard]
+    c.ctl("repo", "create", name, "--shard", str(shard))
+    c.ctl("repo", "delete", name)
+    before = directory_end(c)
+    c.do("pause", asked)
+    push = threading.Thread(target=lambda: rawhttp.push(
+        c.url(name), [("0" * 40, "1" * 40, "refs/heads/main")], rawhttp.empty_pack()))
+    push.start()
+    wait_for(lambda: directory_end(c) > before, 10, "the name is put")
+    os.kill(c.pid(mine), signal.SIGINT)
+    wait_for(lambda: c.http(mine, "/healthz")[0] == 0, 10, f"{mine} ends")
+    c.do("resume", asked)
+    c.raw("start", str(c.dir), mine)
+    push.join()
+    c.down()
 
 
 def test_node_that_was_away(make_cluster, tmp_path, new_name):
