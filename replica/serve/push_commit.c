@@ -140,6 +140,13 @@ finish(struct push *p)
 	push_maybe_free(p);
 }
 
+void
+push_commit_never(struct push *p)
+{
+	p->hook = HOOK_REFUSED;
+	drop_pack(p);
+}
+
 static void refuse_open(struct push *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* All that is neither committed nor already so; an atomic push is answered whole: nothing of it is

@@ -81,6 +81,8 @@ on_exit_child(struct child *c, int status, void *arg)
 		 p->path.repo.path, p->n_refs, p->committed ? "yes" : "no", status,
 		 (clock_boot_ns() - p->begun_ns) / CLOCK_MSEC, log_value(words, strlen(words)));
 	finish_answer(p);
+	if (p->hook == HOOK_ACCEPTED)
+		push_commit_never(p);
 	push_maybe_free(p);
 }
 

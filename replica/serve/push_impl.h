@@ -144,6 +144,8 @@ void push_hook_unlinked(struct pushes *);
 
 /* push_commit.c */
 void push_commit_begin(struct push *); /* refs are those of proc-receive */
+/* git ended between pre-receive and proc-receive: its objects may have left their quarantine. */
+void push_commit_never(struct push *);
 
 /* push_check.c: sets why on refs that may not move so, done on repeated ones; with atomic, one
  * refused refuses all.  Takes the repository's lock.  say: lines for the user (git's own words).

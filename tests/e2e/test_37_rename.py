@@ -412,6 +412,39 @@ def test_push_under_way(c, tmp_path, new_name):
     c.nothing_left(third)
 
 
+def test_push_between_its_hooks(c, tmp_path, new_name):
+    """Its objects have left their quarantine and no record names them: they go with it."""
+    old, new = new_name(), new_name()
+    u = User(c, old, tmp_path / "u")
+    c.dumps(old)
+    p = c.primary(old)
+
+    def packs(repo):
+        return sorted(f.name for f in (c.repo_dir(p, repo) / "objects/pack").glob("pack-*"))
+    before, there = packs(old), tmp_path / "there"
+    hook = c.root(p) / ".gitshard/hooks/proc-receive"
+    ours = os.readlink(hook)
+    hook.unlink()
+    hook.write_text(f"#!/bin/sh\necho here >{there}\nexec sleep 1000\n")
+    hook.chmod(0o755)
+    told = []
+    try:
+        pushing = threading.Thread(target=lambda: told.append(u.push(old, check=False)))
+        pushing.start()
+        wait_for(there.exists, 20, "git runs the hook")
+        assert packs(old) != before
+        c.ctl("repo", "rename", old, new)
+        pushing.join()
+    finally:
+        hook.unlink()
+        hook.symlink_to(ours)
+    assert not told[0].ok and "the repository was renamed meanwhile; push again" in told[0].err, told
+    wait_for(lambda: packs(new) == before, 10, lambda: f"what was pushed is gone: {packs(new)}, {before}")
+    u.push(new)
+    c.dumps(new)
+    c.nothing_left(new)
+
+
 def no_strangers(c):
     for n in c.nodes:
         assert "layout.stranger" not in (c.dir / "log" / f"{n}.log").read_text(errors="replace"), n
