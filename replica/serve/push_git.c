@@ -86,6 +86,17 @@ on_exit_child(struct child *c, int status, void *arg)
 	push_maybe_free(p);
 }
 
+/* A client may have taken its time over the commands.  What moves from now on lets no child begin. */
+static bool
+has_its_name(const struct push *p)
+{
+	struct repo *now = serve_repo(p->serve, p->shard, p->path.repo.path);
+	bool same = now == p->repo;
+
+	repo_unref(&now);
+	return same;
+}
+
 static int
 spawn_receive_pack(struct push *p)
 {
@@ -98,6 +109,10 @@ spawn_receive_pack(struct push *p)
 	int rc;
 
 	p->moves = o.moves = repo_moves(p->repo);
+	if (!has_its_name(p))
+		return err_set(&p->err, ERR_UNAVAILABLE,
+			       "repository '%s' was renamed or deleted meanwhile; push again",
+			       p->path.repo.path);
 	if (!repo_dir_of(dir, sizeof(dir), p->serve->repos, p->repo))
 		return err_set(&p->err, ERR_NOT_FOUND, "repository '%s' does not exist",
 			       p->path.repo.path);

@@ -4,9 +4,11 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -443,6 +445,31 @@ def test_push_between_its_hooks(c, tmp_path, new_name):
     u.push(new)
     c.dumps(new)
     c.nothing_left(new)
+
+
+def test_push_that_comes_slowly(c, tmp_path, new_name):
+    """The name counts that the repository has when git begins: a push that is still sending its commands
+    then does not go to what had the name before."""
+    old, new = new_name(), new_name()
+    u = User(c, old, tmp_path / "u")
+    u.git.run("push", "-q", c.url(old), "HEAD:refs/heads/side", cwd=u.work)
+    p = c.primary(old)
+    body = rawhttp.push_body([(u.sha, "0" * 40, "refs/heads/side")])
+    url = urllib.parse.urlsplit(c.url(old))
+    wait_for(lambda: c.metric(p, "gitshard_pushes_active") == 0, 10, "the last push is over")
+    with socket.create_connection((url.hostname, url.port), 20) as s:
+        s.sendall((f"POST {url.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                   "Content-Type: application/x-git-receive-pack-request\r\n"
+                   f"Content-Length: {len(body)}\r\n\r\n").encode() + body[:10])
+        wait_for(lambda: c.metric(p, "gitshard_pushes_active") == 1, 10, "the push is at the node")
+        c.ctl("repo", "rename", old, new)
+        s.sendall(body[10:])
+        answer = b""
+        while piece := s.recv(65536):
+            answer += piece
+    assert b"renamed or deleted meanwhile; push again" in answer, answer
+    assert "refs/heads/side" in c.dumps(new)["refs"]
+    no_strangers(c)
 
 
 def no_strangers(c):
