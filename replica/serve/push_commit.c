@@ -54,8 +54,14 @@ on_looked_up(int rc, const struct catalog_pack *known UNUSED, void *arg)
 	static const char *const ends[] = { "idx", "rev", "keep", "pack" };
 	struct push *p = OBJ_FROM(arg, struct push, PUSH_MAGIC);
 	char path[DISK_PATH + 128], dir[DISK_PATH];
+	bool deleted;
 
-	if (rc == ERR_NOT_FOUND && repo_dir_of(dir, sizeof(dir), p->serve->repos, p->repo))
+	/* One that is deleted has its folder in the trash; where it was may be another's. */
+	pthread_mutex_lock(&p->repo->shared.lock);
+	deleted = p->repo->shared.deleted;
+	pthread_mutex_unlock(&p->repo->shared.lock);
+	if (rc == ERR_NOT_FOUND && !deleted &&
+	    repo_dir_of(dir, sizeof(dir), p->serve->repos, p->repo))
 		for (size_t i = 0; i < COUNT(ends); i++) {
 			snprintf(path, sizeof(path), "%s/objects/pack/pack-%s.%s", dir,
 				 p->pack->name, ends[i]);

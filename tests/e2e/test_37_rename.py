@@ -1,5 +1,6 @@
 """Names: renamed repositories, repositories in a shard of their own, through every router; and the
 primary killed at each step of it."""
+import contextlib
 import json
 import os
 import random
@@ -414,6 +415,51 @@ def test_push_under_way(c, tmp_path, new_name):
     c.nothing_left(third)
 
 
+@contextlib.contextmanager
+def proc_receive(c, node, text):
+    """Meanwhile git finds this on the node instead of ours."""
+    hook = c.root(node) / ".gitshard/hooks/proc-receive"
+    ours = os.readlink(hook)
+    hook.unlink()
+    hook.write_text("#!/bin/sh\n" + text + "\n")
+    hook.chmod(0o755)
+    try:
+        yield
+    finally:
+        hook.unlink()
+        hook.symlink_to(ours)
+
+
+def test_late_push_of_a_deleted_repository(c, tmp_path, new_name):
+    """It ends when another repository has its name, and the same pack in it: that stays."""
+    name = new_name()
+    c.create(name)
+    p, git = c.primary(name), gitrun.Git(tmp_path / "home")
+    work = git.init(tmp_path / "w")
+    git.commit(work)
+    there, go, told = tmp_path / "there", tmp_path / "go", []
+
+    def push():
+        return git.run("push", "-q", c.url(name), "HEAD:refs/heads/main", cwd=work, check=False)
+
+    def packs():
+        return sorted(f.name for f in (c.repo_dir(p, name) / "objects/pack").glob("pack-*.pack"))
+    with proc_receive(c, p, f"echo here >{there}; while [ ! -e {go} ]; do sleep 0.02; done; exit 1"):
+        pushing = threading.Thread(target=lambda: told.append(push()))
+        pushing.start()
+        wait_for(there.exists, 20, "git runs the hook")
+    was = packs()
+    c.ctl("repo", "delete", name)
+    c.create(name)
+    assert push().ok and packs() == was
+    go.touch()
+    pushing.join()
+    assert not told[0].ok
+    wait_for(lambda: c.metric(p, "gitshard_pushes_active") == 0, 10, "both are over")
+    assert packs() == was
+    c.dumps(name)
+
+
 def test_push_between_its_hooks(c, tmp_path, new_name):
     """Its objects have left their quarantine and no record names them: they go with it."""
     old, new = new_name(), new_name()
@@ -424,22 +470,14 @@ def test_push_between_its_hooks(c, tmp_path, new_name):
     def packs(repo):
         return sorted(f.name for f in (c.repo_dir(p, repo) / "objects/pack").glob("pack-*"))
     before, there = packs(old), tmp_path / "there"
-    hook = c.root(p) / ".gitshard/hooks/proc-receive"
-    ours = os.readlink(hook)
-    hook.unlink()
-    hook.write_text(f"#!/bin/sh\necho here >{there}\nexec sleep 1000\n")
-    hook.chmod(0o755)
     told = []
-    try:
+    with proc_receive(c, p, f"echo here >{there}; exec sleep 1000"):
         pushing = threading.Thread(target=lambda: told.append(u.push(old, check=False)))
         pushing.start()
         wait_for(there.exists, 20, "git runs the hook")
         assert packs(old) != before
         c.ctl("repo", "rename", old, new)
         pushing.join()
-    finally:
-        hook.unlink()
-        hook.symlink_to(ours)
     assert not told[0].ok and "the repository was renamed meanwhile; push again" in told[0].err, told
     wait_for(lambda: packs(new) == before, 10, lambda: f"what was pushed is gone: {packs(new)}, {before}")
     u.push(new)
