@@ -8,7 +8,7 @@
 #include "gitproto/base/buf.h"
 #include "shard-map/commitlog/commitlog.h"
 
-#define LOG_TEST_MSEC 30000 /* deadline of every wait */
+#define LOG_TEST_MSEC 120000 /* deadline of every wait: patience */
 
 /* A new folder, and the URL of a log in it; url is GITSHARD_LOG_URL when that is set. */
 struct log_test {

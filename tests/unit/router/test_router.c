@@ -125,7 +125,7 @@ wait_for(struct world *w, const char *path, const char *words)
 	bool found = false;
 
 	snprintf(request, sizeof(request), AT("%s"), path);
-	for (uint64_t end = clock_boot_ns() + 20 * CLOCK_SEC; !found;) {
+	for (uint64_t end = clock_boot_ns() + DEADLINE_SEC * CLOCK_SEC; !found;) {
 		struct client c;
 
 		ask_at(w, w->admin, request, &c);

@@ -140,7 +140,7 @@ silent_peer(void **state)
 static void
 frozen_peer(void **state)
 {
-	struct http_session_opts o = { .ping_msec = 100 };
+	struct http_session_opts o = { .ping_msec = 1000 };
 	struct fetch f = { 0 };
 	int to_parent[2];
 	char text[SOCK_TEXT];
@@ -156,7 +156,7 @@ frozen_peer(void **state)
 		site_open(&s, l, &h2_opts);
 		if (write(to_parent[1], http_server_addr(s.srv), SOCK_TEXT) != SOCK_TEXT)
 			_exit(1);
-		alarm(30);
+		alarm(300);
 		loop_run(l);
 		_exit(0);
 	}
@@ -167,7 +167,7 @@ frozen_peer(void **state)
 	fetch_start(&f, "GET", "/empty");
 	must_finish(&f, 204);
 	fetch_stop(&f);
-	run_msec(loop, 400); /* PINGs go to and fro */
+	run_msec(loop, 2500); /* PINGs go to and fro */
 	assert_true(http_session_connected(sess));
 	f = (struct fetch){ 0 };
 	fetch_start(&f, "GET", "/never");

@@ -23,7 +23,7 @@
 
 #define SHARD 3
 #define LOG_MAX 4500
-#define WAIT_SEC 30
+#define WAIT_SEC 120 /* patience */
 
 struct world {
 	char dir[64];

@@ -83,6 +83,12 @@ test_two_files(void **state)
 	free(bytes);
 }
 
+static bool
+is_full(void *arg)
+{
+	return stream_queued(((struct files *)arg)->stream) >= STREAM_HIGH;
+}
+
 /* A reader that does not read stops it: no more than the stream's bound waits in memory. */
 static void
 test_back_pressure(void **state)
@@ -97,6 +103,7 @@ test_back_pressure(void **state)
 	files_connect(f);
 	send = file_send_new(f->work, f->stream, &fd, &size, 1, PACK_TO_VOTER, on_sent, &sent);
 	stream_on(f->stream, on_stream, &send);
+	assert_true(run_until(f->loop, is_full, f));
 	run_msec(f->loop, 100);
 	assert_int_equal(sent.times, 0);
 	assert_true(stream_queued(f->stream) >= STREAM_HIGH);

@@ -169,6 +169,12 @@ test_reset(void **state)
 	free(bytes);
 }
 
+static bool
+is_clean(void *files)
+{
+	return count_files(files) == 0;
+}
+
 /* Let go of at any moment: nothing is told, and half a file is not left behind. */
 static void
 test_freed_on_the_way(void **state)
@@ -191,6 +197,7 @@ test_freed_on_the_way(void **state)
 		assert_null(r);
 		stream_free(&f->stream); /* gone before the worker's end is heard of */
 	}
+	assert_true(run_until(f->loop, is_clean, f));
 	run_msec(f->loop, 50);
 	assert_int_equal(got.times, 0);
 	assert_int_equal(count_files(f), 0);

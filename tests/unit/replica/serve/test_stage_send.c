@@ -209,20 +209,42 @@ holds_of_both(struct stage *s, size_t n)
 	return held(s, 0) == n && held(s, 1) == n;
 }
 
+struct holds {
+	struct stage *s;
+	size_t n;
+};
+
+static bool
+are_held(void *arg)
+{
+	struct holds *h = arg;
+
+	return both_have_it(h->s) && holds_of_both(h->s, h->n);
+}
+
+/* Until both have the files, and hold them for so many pushes. */
+static void
+wait_held(struct stage *s, size_t n)
+{
+	struct holds h = { s, n };
+
+	assert_true(run_until(s->w->loop, are_held, &h));
+	run_msec(s->w->loop, 20); /* and answers are on their way back */
+	assert_true(holds_of_both(s, n));
+}
+
 static void
 test_confirmed_and_released(void **state)
 {
 	struct stage *s = *state;
-	struct stage_send *send = send_pack(s, 1, 5000);
+	struct stage_send *send = send_pack(s, 1, 60000);
 
 	assert_false(stage_send_enough(send));
 	assert_true(run_until(s->w->loop, is_decided, s));
 	assert_int_equal(s->err.code, 0);
-	assert_true(run_until(s->w->loop, both_have_it, s));
-	run_msec(s->w->loop, 20);
+	wait_held(s, 1);
 	stage_send_self(send);
 	assert_true(stage_send_enough(send));
-	assert_true(holds_of_both(s, 1));
 	assert_true(has_file(s, 0, "pack") && has_file(s, 0, "idx"));
 	assert_int_equal(s->told, 1);
 	stage_send_free(&send, false);
@@ -250,12 +272,11 @@ test_committed(void **state)
 {
 	struct stage *s = *state;
 	struct stage_holds *h = s->voters[0].serve.holds;
-	struct stage_send *send = send_pack(s, 1, 5000);
+	struct stage_send *send = send_pack(s, 1, 60000);
 	struct record_pack pack;
 	struct record r;
 
-	assert_true(run_until(s->w->loop, both_have_it, s));
-	run_msec(s->w->loop, 20);
+	wait_held(s, 1);
 	stage_send_free(&send, true);
 	run_msec(s->w->loop, 50);
 	assert_true(holds_of_both(s, 1));
@@ -283,11 +304,10 @@ test_higher_claim(void **state)
 {
 	struct stage *s = *state;
 	struct stage_holds *h = s->voters[0].serve.holds;
-	struct stage_send *send = send_pack(s, 1, 5000);
+	struct stage_send *send = send_pack(s, 1, 60000);
 	struct record r = { .type = RECORD_CLAIM };
 
-	assert_true(run_until(s->w->loop, both_have_it, s));
-	run_msec(s->w->loop, 20);
+	wait_held(s, 1);
 	r.reign.epoch = shard_epoch(s->primary->shard);
 	stage_hold_on_note(h, SHARD, 10, &r, VERDICT_EFFECTIVE);
 	r.reign.epoch++;
@@ -308,7 +328,7 @@ test_majority_is_enough(void **state)
 	struct stage_send *send;
 
 	s->voters[1].slow = true;
-	send = send_pack(s, 1, 5000);
+	send = send_pack(s, 1, 60000);
 	assert_true(run_until(s->w->loop, is_decided, s));
 	assert_int_equal(s->err.code, 0);
 	assert_false(stage_send_enough(send)); /* our own copy is not durable yet */
@@ -345,7 +365,7 @@ test_slow_voter_does_not_hold_up(void **state)
 
 	s->voters[1].slow = true;
 	for (uint8_t push = 1; push <= 6; push++) {
-		struct stage_send *send = send_pack(s, push, 5000);
+		struct stage_send *send = send_pack(s, push, 60000);
 
 		assert_true(run_until(s->w->loop, is_decided, s));
 		assert_int_equal(s->err.code, 0);
@@ -371,7 +391,7 @@ test_voters_are_full(void **state)
 
 	s->voters[0].serve.min_free = UINT64_MAX / 2;
 	s->voters[1].serve.min_free = UINT64_MAX / 2;
-	send = send_pack(s, 1, 200);
+	send = send_pack(s, 1, 1500);
 	assert_true(run_until(s->w->loop, is_decided, s));
 	assert_int_equal(s->err.code, ERR_UNAVAILABLE);
 	assert_non_null(strstr(err_text(&s->err), "507: its disk is full"));
@@ -472,12 +492,11 @@ test_two_pushes_of_one_pack(void **state)
 {
 	struct stage *s = *state;
 	struct voter *v = &s->voters[0];
-	struct stage_send *one = send_pack(s, 1, 5000), *two = send_pack(s, 2, 5000);
+	struct stage_send *one = send_pack(s, 1, 60000), *two = send_pack(s, 2, 60000);
 
 	while (s->told < 2)
 		run_msec(s->w->loop, 1);
-	run_msec(s->w->loop, 100);
-	assert_true(holds_of_both(s, 2));
+	wait_held(s, 2);
 	stage_holds_free(&v->serve.holds);
 	assert_int_equal(stage_holds_new(&v->serve.holds, &v->serve, NULL), 0);
 	assert_int_equal(held(s, 0), 2);
@@ -497,7 +516,7 @@ test_given_up_on_the_way(void **state)
 	struct stage *s = *state;
 
 	for (unsigned msec = 0; msec < 12; msec += 2) {
-		struct stage_send *send = send_pack(s, 1, 5000);
+		struct stage_send *send = send_pack(s, 1, 60000);
 
 		run_msec(s->w->loop, msec);
 		stage_send_free(&send, false);
@@ -522,7 +541,7 @@ test_of_a_reign_that_is_over(void **state)
 	while (shard_epoch(s->voters[0].node->shard) < 2 ||
 	       shard_epoch(s->voters[1].node->shard) < 2)
 		run_msec(s->w->loop, 1);
-	send = send_pack(s, 1, 300);
+	send = send_pack(s, 1, 1500);
 	assert_true(run_until(s->w->loop, is_decided, s));
 	assert_int_equal(s->err.code, ERR_UNAVAILABLE);
 	assert_non_null(strstr(err_text(&s->err), "421"));

@@ -17,15 +17,24 @@
 static const uint8_t cluster[16] = { 0xcc };
 
 /* The clock: the machine's, and what a test put before it. */
-static _Atomic(uint64_t) ahead;
+static _Atomic(uint64_t) ahead, stopped_at;
 
 static uint64_t
 clock_ahead(void *arg UNUSED)
 {
 	struct timespec t;
 
+	if (stopped_at != 0)
+		return stopped_at + ahead;
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	return (uint64_t)t.tv_sec * CLOCK_SEC + (uint64_t)t.tv_nsec + ahead;
+}
+
+/* From now on only a test moves it on: a slow disk ends no lease. */
+UNUSED static void
+stop_clock(void)
+{
+	stopped_at = clock_ahead(NULL) - ahead;
 }
 
 /* One process start of a node. */
@@ -253,6 +262,7 @@ world_begin(void **state)
 	struct world *w = MEM_NEW(struct world);
 
 	ahead = 0;
+	stopped_at = 0;
 	clock_inject(clock_ahead, NULL);
 	w->loop = loop_new("test");
 	snprintf(w->dir, sizeof(w->dir), "/tmp/gitshard-shard-XXXXXX");
@@ -382,6 +392,28 @@ wait_read(struct world *w, struct node *n)
 	struct reach r = { n, log_next(w) };
 
 	assert_true(run_until(n->loop, has_reached, &r));
+}
+
+struct log_end {
+	struct world *w;
+	uint64_t next;
+};
+
+static bool
+has_grown(void *arg)
+{
+	struct log_end *e = arg;
+
+	return log_next(e->w) >= e->next;
+}
+
+/* Until the log has so many records. */
+UNUSED static void
+wait_log(struct world *w, struct node *n, uint64_t next)
+{
+	struct log_end e = { w, next };
+
+	assert_true(run_until(n->loop, has_grown, &e));
 }
 
 /* An append, and what was told of it. */

@@ -47,11 +47,13 @@ pass(struct world *w, uint64_t next, uint64_t ns)
 static void
 test_steps(void **state)
 {
-	struct node *n = node_begin(*state, &(struct node_opts){ .node = 1 });
+	struct node *n;
 	struct told t;
 	struct seen s;
 	uint64_t next;
 
+	stop_clock();
+	n = node_begin(*state, &(struct node_opts){ .node = 1 });
 	shard_set_preferred(n->shard, true);
 	wait_primary(n);
 	wait_read(*state, n);

@@ -44,9 +44,12 @@ begin_primary(struct world *w, const struct node_opts *o)
 static void
 test_lease_reads_are_free(void **state)
 {
-	struct node *n = begin_primary(*state, &(struct node_opts){ .node = 1 });
-	uint64_t next = log_next(*state);
+	struct node *n;
+	uint64_t next;
 
+	stop_clock();
+	n = begin_primary(*state, &(struct node_opts){ .node = 1 });
+	next = log_next(*state);
 	for (unsigned i = 0; i < 100; i++) {
 		struct read r = { 0 };
 
@@ -87,14 +90,19 @@ test_lease_runs_out(void **state)
 static void
 test_lease_is_renewed_ahead(void **state)
 {
-	struct node *n = begin_primary(*state, &(struct node_opts){ .node = 1 });
+	struct node *n;
 	struct read r = { 0 };
-	uint64_t next = log_next(*state);
+	uint64_t next;
 
+	stop_clock();
+	n = begin_primary(*state, &(struct node_opts){ .node = 1 });
+	next = log_next(*state);
 	ahead += 1100 * CLOCK_MSEC;
 	shard_read_primary(n->shard, on_read, &r);
 	assert_int_equal(r.times, 1);
 	assert_int_equal(r.offset, next);
+	wait_log(*state, n, next + 1);
+	wait_read(*state, n);
 	run_msec(n->loop, 100);
 	assert_int_equal(log_next(*state), next + 1);
 	assert_true(shard_lease_left_ns(n->shard) > 1200 * CLOCK_MSEC);
@@ -130,6 +138,7 @@ test_barriers_are_shared_before_they_are_sent(void **state)
 	shard_read_barrier(n->shard, on_read, &first);
 	for (size_t i = 0; i < COUNT(then); i++)
 		shard_read_barrier(n->shard, on_read, &then[i]);
+	wait_log(*state, n, next + 1);
 	run_msec(n->loop, 100);
 	assert_int_equal(log_next(*state), next + 1);
 	assert_int_equal(first.times, 0);
@@ -152,17 +161,20 @@ test_barriers_are_shared_before_they_are_sent(void **state)
 static void
 test_slow_barrier(void **state)
 {
-	struct node *n = node_begin(*state, &(struct node_opts){ .node = 2 });
+	struct node *n;
 	struct read first = { 0 }, then = { 0 };
 	uint64_t next;
 
+	stop_clock();
+	n = node_begin(*state, &(struct node_opts){ .node = 2 });
 	wait_read(*state, n);
 	next = log_next(*state);
 	n->holds = true;
 	shard_read_barrier(n->shard, on_read, &first);
-	run_msec(n->loop, 50);
+	wait_log(*state, n, next + 1);
 	shard_read_barrier(n->shard, on_read, &then);
 	ahead += 1100 * CLOCK_MSEC;
+	wait_log(*state, n, next + 2);
 	run_msec(n->loop, 250);
 	assert_int_equal(log_next(*state), next + 2);
 	node_release(n);
@@ -185,9 +197,9 @@ is_read_in_fast_time(void *arg)
 static void
 test_lost_barriers(void **state)
 {
-	struct node *n =
-		node_begin(*state, &(struct node_opts){
-					   .node = 2, .faults = "lost=700", .read_msec = 600000 });
+	struct node *n = node_begin(*state, &(struct node_opts){ .node = 2,
+								 .faults = "lost=700",
+								 .read_msec = 60000000 });
 
 	for (unsigned i = 0; i < 10; i++) {
 		struct read r = { 0 };
@@ -413,10 +425,10 @@ test_stop(void **state)
 	uint64_t next;
 
 	n->holds = true;
+	next = log_next(*state) + 1;
 	shard_read_barrier(n->shard, on_read_again, &a);
 	shard_wait(n->shard, NULL, UINT64_MAX, UINT64_MAX, on_applied, &wait);
-	run_msec(n->loop, 50);
-	next = log_next(*state);
+	wait_log(*state, n, next);
 	shards_stop(n->shards);
 	assert_int_equal(a.first.rc, ERR_UNAVAILABLE);
 	assert_int_equal(a.lease.rc, ERR_WRONG_NODE);
@@ -433,16 +445,18 @@ test_stop(void **state)
 static void
 test_log_away(void **state)
 {
-	struct node *n = begin_primary(*state, &(struct node_opts){ .node = 1 });
+	struct node *n;
 	struct read waits = { 0 }, barrier = { 0 }, lease = { 0 }, late = { 0 }, back = { 0 };
 	uint64_t next;
 	struct told t;
 	struct err err;
 
+	stop_clock();
+	n = begin_primary(*state, &(struct node_opts){ .node = 1 });
 	n->holds = true;
+	next = log_next(*state) + 1;
 	shard_read_barrier(n->shard, on_read, &barrier);
-	run_msec(n->loop, 50);
-	next = log_next(*state);
+	wait_log(*state, n, next);
 	shards_set_log_away(n->shards, true);
 	assert_int_equal(barrier.times, 1);
 	assert_int_equal(barrier.rc, ERR_UNAVAILABLE);

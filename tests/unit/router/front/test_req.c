@@ -81,7 +81,7 @@ test_too_many(void **state)
 	struct client first;
 
 	(void)state;
-	bed_open(&b, hang, 1, 500, 1);
+	bed_open(&b, hang, 1, 20000, 1);
 	client_open(&first, &b, GET("a/b"));
 	run_msec(b.loop, 50);
 	assert_int_equal(bed_hits(&b), 1);
@@ -286,7 +286,7 @@ test_read_beside_nodes_without_log(void **state)
 	struct bed b;
 
 	(void)state;
-	bed_open(&b, refuse_log_away, 1, 600, 100);
+	bed_open(&b, refuse_log_away, 1, 1500, 100);
 	b.node[1].git = refuse_503;
 	assert_int_equal(status_of(&b, GET("a/b")), 503);
 	assert_true(bed_hits(&b) > FAKES);
@@ -321,6 +321,12 @@ test_silent_node(void **state)
 	bed_close(&b);
 }
 
+static bool
+all_were_asked(void *bed)
+{
+	return bed_hits(bed) >= 2 + FAKES;
+}
+
 /* A node lives and says nothing: another one is asked; when there is no other, it keeps the read. */
 static void
 test_slow_node(void **state)
@@ -329,7 +335,7 @@ test_slow_node(void **state)
 	struct client c;
 
 	(void)state;
-	bed_open(&b, hang, 1, 600, 100);
+	bed_open(&b, hang, 1, 3000, 100);
 	client_open(&c, &b, GET("a/b"));
 	run_msec(b.loop, 50);
 	assert_int_equal(bed_hits(&b), 1);
@@ -343,7 +349,8 @@ test_slow_node(void **state)
 	for (unsigned i = 0; i < FAKES; i++)
 		b.node[i].git = hang;
 	client_open(&c, &b, GET("a/b"));
-	run_msec(b.loop, 1000);
+	assert_true(run_until(b.loop, all_were_asked, &b));
+	run_msec(b.loop, 1200);
 	assert_int_equal(bed_hits(&b), 2 + FAKES);
 	assert_false(c.over);
 	for (unsigned i = 0; i < FAKES; i++)

@@ -129,7 +129,7 @@ test_stalled_node(void **state)
 	(void)state;
 	bed_stall_msec = 100;
 	/* a read is brought to another node; all are the same: words in the end */
-	bed_open(&b, hang, 2, 300, 100);
+	bed_open(&b, hang, 2, 1500, 100);
 	ask(&c, &b, GET("a/b"), 0);
 	assert_int_equal(client_status(&c), 503);
 	assert_non_null(strstr(client_text(&c), "made no progress"));

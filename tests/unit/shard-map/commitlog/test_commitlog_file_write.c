@@ -52,7 +52,7 @@ lock_writers(void)
 static void
 test_lock_held(void **state UNUSED)
 {
-	struct commitlog *log = open_impatient(200);
+	struct commitlog *log = open_impatient(1500);
 	struct log_test_answer a;
 	struct err err;
 	int fd;
@@ -194,7 +194,7 @@ test_commit_fails(void **state UNUSED)
 static void
 test_commit_hangs(void **state UNUSED)
 {
-	struct commitlog *log = open_impatient(200);
+	struct commitlog *log = open_impatient(1500);
 	struct log_test_answers a;
 	int fd;
 
@@ -257,7 +257,7 @@ static void
 test_stop_inside(void **state UNUSED)
 {
 	const char *args[] = { "armed", place.url, "log.locked", "stop", NULL };
-	struct commitlog *log = open_impatient(200);
+	struct commitlog *log = open_impatient(1500);
 	struct log_test_answer a;
 	siginfo_t info;
 	pid_t pid;
