@@ -24,6 +24,8 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+os.environ.setdefault("GITSHARD_PATIENCE", "1")  # how long things may take is a promise here
+
 from harness import gitrun  # noqa: E402
 from harness.cluster import TREE, Cluster  # noqa: E402
 from harness.wait import wait_for  # noqa: E402

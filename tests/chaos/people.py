@@ -7,8 +7,10 @@ import subprocess
 import time
 
 from harness import gitrun
+from harness.wait import PATIENCE
 from registers import NO, OK, UNKNOWN, now
 
+LAST_SECONDS = 40.0 * PATIENCE
 HANG_SECONDS = 120.0  # a pause of 30 s, the deadlines of node and router, and a good deal more
 # What a client was told ends with nothing moved.
 REFUSED = ("nothing was changed", "[rejected]")
@@ -122,14 +124,14 @@ class Person:
 
     def last(self):
         """After everything is well again: it must work, at once or nearly."""
-        end = now() + 40
+        end = now() + LAST_SECONDS
         while now() < end:
             before = self.h.counts[OK]
             if self.turn() == OK:
                 return
             if self.h.counts[OK] == before:
                 self.rest(0.5)
-        self.h.fail(f"{self.name}: no push works 40 s after everything was well again")
+        self.h.fail(f"{self.name}: no push works {LAST_SECONDS:g} s after everything was well again")
 
 
 class Mover(Person):

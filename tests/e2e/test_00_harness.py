@@ -14,10 +14,10 @@ PROGRAMS = ["gitshard-router", "gitshard-replica", "shardctl"]
 def test_program_tells_about_itself(program):
     path = TREE / "build" / BUILD / program
     for flag in ("--help", "--version"):
-        p = subprocess.run([path, flag], capture_output=True, text=True, timeout=20)
+        p = subprocess.run([path, flag], capture_output=True, text=True, timeout=120)
         assert p.returncode == 0, p.stderr
         assert "gitshard" in p.stdout.lower() or program in p.stdout
-    p = subprocess.run([path, "--no-such-option"], capture_output=True, text=True, timeout=20)
+    p = subprocess.run([path, "--no-such-option"], capture_output=True, text=True, timeout=120)
     assert p.returncode != 0 and "no-such-option" in p.stderr
 
 
@@ -28,7 +28,7 @@ def test_check_config(cluster, tmp_path, program, name):
 
     def check(file):
         return subprocess.run([path, "--config", file, "--check-config"], capture_output=True,
-                              text=True, timeout=20)
+                              text=True, timeout=120)
     assert check(conf).returncode == 0, check(conf).stderr
     bad = tmp_path / "bad.conf"
     bad.write_text(conf.read_text() + "\nno_such_key = 1\n")
@@ -39,7 +39,7 @@ def test_check_config(cluster, tmp_path, program, name):
 
 
 def test_up_is_quick(cluster):
-    limit = 5 if BUILD == "release" else 15
+    limit = 20 if BUILD == "release" else 60  # a second or two, on a machine that does nothing else
     limit += 40 if LOG == "kafka" else 0  # three Java machines
     assert cluster.up_seconds < limit
 
@@ -145,7 +145,7 @@ def test_cluster_command_says_why(area):
     """A daemon that cannot start makes `up` fail in words and leaves nothing running."""
     c = area / "why"
     p = subprocess.run([TREE / "tests/cluster", "up", c, "--build", BUILD,
-                        "--set", "node.no_such_key=1"], capture_output=True, text=True, timeout=90)
+                        "--set", "node.no_such_key=1"], capture_output=True, text=True, timeout=600)
     assert p.returncode == 1 and "no_such_key" in p.stderr, p.stderr
-    p = subprocess.run([TREE / "tests/cluster", "status", c], capture_output=True, text=True, timeout=90)
+    p = subprocess.run([TREE / "tests/cluster", "status", c], capture_output=True, text=True, timeout=600)
     assert p.returncode == 1 and "stopped" in p.stdout and "ready" not in p.stdout

@@ -32,6 +32,10 @@ def open_at(c, name, repo):
     return [o for s in c.json(name, "/status")["shards"] for o in s["open"] if o["repo"] == repo]
 
 
+def log_of(c, name):
+    return (c.dir / "log" / f"{name}.log").read_text(errors="replace")
+
+
 def unknown(c):
     return sum(c.metric(n, "gitshard_outcomes_unknown") for n in c.nodes)
 
@@ -61,12 +65,12 @@ def test_status_says_what_is_open(own_cluster, tmp_path, new_name):
                          rf"{o['request']} on {p} for \d+ s: waiting for a barrier", words), words
         assert "is degraded" in words
         assert c.ctl_json("status", *kept)["shards"][shard]["outcomes_unknown"] == 1
-    pusher.join(30)
     wait_for(lambda: unknown(c) == 0, 20, "everything is known")
-    assert open_at(c, p, u.repo) == []
-    assert f" {o['request']} request " in (c.dir / "log" / "router1.log").read_text()
-    log = (c.dir / "log" / f"{p}.log").read_text()
-    assert re.search(rf"{o['request']} resolved .*txn={o['txn']} outcome=(committed|dead)", log)
+    wait_for(lambda: open_at(c, p, u.repo) == [], 20, "nothing is open")
+    wait_for(lambda: f" {o['request']} request " in log_of(c, "router1"), 10, "the router's line of the request")
+    wait_for(lambda: re.search(rf"{o['request']} resolved .*txn={o['txn']} outcome=(committed|dead)", log_of(c, p)),
+             10, "the node's line of the outcome")
+    pusher.join()
     if not result[0].ok:
         u.push()
     u.history_is_whole()

@@ -14,7 +14,8 @@ from test_50_kill import Pushing
 
 OPTIONS = {"shards": 8, "routers": 2}
 AWAY = float(os.environ.get("GITSHARD_AWAY_SECONDS", "0"))  # s more than it takes to be noticed
-AT_ONCE = 3.0  # s; routers try for 15 s where trying may help
+AWAY_AFTER = 2.0  # s without the log before it counts as away
+AT_ONCE = 10.0  # s, and not as long as trying would take: routers try for 15 s where it may help
 
 pytestmark = pytest.mark.skipif(harness.LOG != "file", reason="moves the log's file")
 
@@ -75,27 +76,42 @@ def test_refused_at_once_and_all_goes_on(own_cluster, tmp_path, new_name):
     wait_back(c)
     begin = time.monotonic()
     u.push()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < AT_ONCE
     u.history_is_whole()
-    assert c.ctl_json("status")["verdict"] == "healthy"
+    wait_for(lambda: c.ctl_json("status")["verdict"] == "healthy", 10, "all is healthy again")
     c.nothing_left(u.repo)
 
 
-def test_a_short_absence_is_waited_for(own_cluster, tmp_path, new_name):
-    """Shorter than what counts as away: who pushes and who reads waits, and is served."""
-    c = own_cluster
-    u = Pushing(c, new_name("short"), tmp_path)
+def absence(c, u):
+    """Seconds, at most, that a node missed the log; what the nodes said of it; what a push and a read met."""
     out = []
     threads = [threading.Thread(target=lambda: out.append(u.push(check=False))),
                threading.Thread(target=lambda: out.append(u.git.run("ls-remote", c.url(u.repo), check=False)))]
+    begin = time.monotonic()
     with c.log_file_away():
         wait_for(lambda: not any(s["ok"] for s in log_states(c)), 10, "all nodes miss the log")
         for t in threads:
             t.start()
-        assert not any(s["away"] for s in log_states(c))
+        states = log_states(c)
+    wait_for(lambda: all(s["ok"] for s in log_states(c)), 10, "the log is back")
+    seconds = time.monotonic() - begin
     for t in threads:
         t.join()
-    assert all(r.ok for r in out), out
+    return seconds, states, out
+
+
+def test_a_short_absence_is_waited_for(own_cluster, tmp_path, new_name):
+    """Shorter than what counts as away: who pushes and who reads waits, and is served.  A machine that is
+    busy may make it a longer one, which is not meant here."""
+    c = own_cluster
+    u = Pushing(c, new_name("short"), tmp_path)
+    for _ in range(30):
+        seconds, states, out = absence(c, u)
+        if seconds < AWAY_AFTER:
+            break
+    assert seconds < AWAY_AFTER, "this machine knows no short absence"
+    assert not any(s["away"] for s in states), states
+    assert len(out) == 2 and all(r.ok for r in out), out
     u.history_is_whole()
 
 
@@ -129,7 +145,7 @@ def test_any(make_cluster, tmp_path, new_name):
 
 def test_bounded(make_cluster, tmp_path, new_name):
     """What was fresh so short a time ago is served, then nothing."""
-    c = make_cluster("bounded", shards=4, sets=["node.reads_without_log=bounded(8s)"])
+    c = make_cluster("bounded", shards=4, sets=["node.reads_without_log=bounded(16s)"])
     u = Pushing(c, new_name("bounded"), tmp_path)
     u.history_is_whole()
     with c.log_file_away():
@@ -145,7 +161,7 @@ def test_bounded(make_cluster, tmp_path, new_name):
             return None
         a = wait_for(refused, 30, "what is here is too old", step=0.2)
         assert a.status == 503 and "the commit log is away" in a.text
-        assert ages and max(ages) <= 8, ages
+        assert ages and max(ages) <= 16, ages
         _, seconds = timed(get, c, u.repo, "git-upload-pack")
         assert seconds < AT_ONCE
     wait_back(c)

@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 
 from harness import gitrun, packs
-from harness.wait import wait_for
+from harness.wait import PATIENCE, wait_for
 
 TREE = pathlib.Path(__file__).resolve().parents[3]
 BUILD = os.environ.get("GITSHARD_BUILD", "release")
@@ -67,7 +67,7 @@ class Cluster:
 
     # tests/cluster
 
-    def raw(self, *args, check=True, seconds=90):
+    def raw(self, *args, check=True, seconds=600):
         p = subprocess.run([TREE / "tests/cluster", *args], capture_output=True, text=True,
                            stdin=subprocess.DEVNULL, timeout=seconds)
         if check and p.returncode != 0:
@@ -183,7 +183,7 @@ class Cluster:
 
     # admin listeners
 
-    def http(self, name, path, method="GET", body=None, seconds=30):
+    def http(self, name, path, method="GET", body=None, seconds=60):
         """(status, text) of an admin listener; 0 when nobody answers."""
         req = urllib.request.Request(self.admin(name) + path, method=method,
                                      data=None if body is None else json.dumps(body).encode())
@@ -222,8 +222,10 @@ class Cluster:
     # repositories
 
     def ctl(self, *args, check=True):
+        if args[0] == "status":  # it gives a node two seconds
+            args = ("--timeout", "60s", *args)
         p = subprocess.run(shlex.split(self.env["SHARDCTL"]) + list(args), capture_output=True,
-                           text=True, stdin=subprocess.DEVNULL, timeout=60)
+                           text=True, stdin=subprocess.DEVNULL, timeout=300)
         if check and p.returncode != 0:
             raise AssertionError(f"shardctl {' '.join(args)}: {p.returncode}\n{p.stdout}{p.stderr}")
         return p
@@ -259,8 +261,9 @@ class Cluster:
 
         def find():
             for name in self.nodes:
-                status, _ = self.http(name, "/healthz")
-                if status == 200 and self.shard_state(name, shard)["role"] == "primary":
+                status, text = self.http(name, "/status")
+                if status == 200 and any(s["shard"] == shard and s["role"] == "primary"
+                                         for s in json.loads(text)["shards"]):
                     return name
             return None
         return wait_for(find, 20, f"a primary for shard {shard}")
@@ -290,16 +293,39 @@ class Cluster:
     def dumps(self, repo, nodes=None, full=True):
         """What the nodes' folders hold, by plain git; asserts that it is the same, returns it."""
         nodes = nodes or self.nodes
-        self.wait_equal(repo, nodes)
-        packs.at_rest(self, nodes)  # plain git's fsck complains of packs that go while it looks
         read = gitrun.dump if full else gitrun.refs
-        seen = {n: read(self.git, self.repo_dir(n, repo)) for n in nodes}
+        seen = self.at_one_moment(repo, nodes, lambda: {n: read(self.git, self.repo_dir(n, repo)) for n in nodes})
         first = seen[nodes[0]]
         for n, d in seen.items():
             assert d == first, f"{n} differs from {nodes[0]}: {d} != {first}"
         if full:
             assert first["fsck"] == (0, ""), first["fsck"]
         return first
+
+    def moves(self, repo, nodes):
+        """Changes when a node applies something to the repository, or repacks."""
+        seen = {n: self.repo(n, repo) or {} for n in nodes}
+        return {n: ([s.get(k) for k in ("id", "digest", "applied", "state")], packs.moves(self, n))
+                for n, s in seen.items()}
+
+    def at_one_moment(self, repo, nodes, look):
+        """What look() saw while nothing moved on these nodes: one may read a record a moment after another,
+        and plain git's fsck complains of packs that go while it looks."""
+        end = time.monotonic() + 60 * PATIENCE
+        while True:
+            self.wait_equal(repo, nodes)
+            packs.at_rest(self, nodes)
+            before, seen, why = self.moves(repo, nodes), None, None
+            try:
+                seen = look()
+            except AssertionError as e:
+                why = e
+            if self.moves(repo, nodes) != before:
+                assert time.monotonic() < end, f"{repo} is never still: {before}, {self.moves(repo, nodes)}"
+                continue
+            if why is not None:
+                raise why
+            return seen
 
     def nothing_left(self, repo, nodes=None):
         """No quarantine, lock, half pack, staged pack or child, a moment after the last request."""

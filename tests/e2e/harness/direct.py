@@ -5,7 +5,7 @@ import subprocess
 from harness import rawhttp
 
 
-def refs_of(cluster, name, repo, seconds=40, shard=None):
+def refs_of(cluster, name, repo, seconds=90, shard=None):
     """(status, {ref: id}, fields) of a strict read at this node, by the v0 advertisement."""
     shard = cluster.shard(repo) if shard is None else shard
     p = subprocess.run(

@@ -7,7 +7,7 @@ import re
 import subprocess
 
 NULL = "0" * 40
-SECONDS = 120
+SECONDS = 600  # patience: gitshard's own deadlines end what does not end
 
 
 @dataclasses.dataclass
@@ -156,10 +156,10 @@ def dump(git, repo, worktree=False):
 def leftovers(repo, staging=None):
     """Files that a push that ended must not leave: quarantines, locks, half packs."""
     bad = []
-    for path in pathlib.Path(repo).rglob("*"):
-        if path.name.startswith("tmp_objdir-") or path.name.endswith(".lock") or re.match(
-                r"tmp_(pack|idx|obj)_|incoming-", path.name) or path.suffix == ".keep":
-            bad.append(str(path))
+    for folder, folders, files in os.walk(repo):  # unlike rglob(), it bears folders that go meanwhile
+        bad += [os.path.join(folder, name) for name in folders + files
+                if name.startswith("tmp_objdir-") or name.endswith((".lock", ".keep"))
+                or re.match(r"tmp_(pack|idx|obj)_|incoming-", name)]
     if staging is not None and pathlib.Path(staging).is_dir():
         bad += [str(p) for p in pathlib.Path(staging).iterdir()]
     return bad

@@ -13,7 +13,7 @@ NULL = "0" * 40
 def dump(url, cluster, shards):
     """The records, a list a shard."""
     p = subprocess.run([TREE / "build/debug/tests/dump/dump_log", url, cluster, str(shards)],
-                       capture_output=True, text=True, timeout=60)
+                       capture_output=True, text=True, timeout=300)
     assert p.returncode == 0, p.stderr
     found = [[] for _ in range(shards)]
     for line in p.stdout.splitlines():

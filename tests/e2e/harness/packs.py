@@ -1,4 +1,5 @@
 """What lies in objects/pack of a repository on a node, and who repacks."""
+import datetime
 import re
 
 from harness.wait import wait_for
@@ -20,6 +21,12 @@ def kept(cluster, name):
     return {p.stem for p in (cluster.root(name) / ".gitshard" / "rolled").glob("*/*.idx")}
 
 
+def moves(cluster, name):
+    """Of the repacks of a node: changes when one begins or ends."""
+    state = cluster.json(name, "/status")["repack"]
+    return state["on"], state.get("done"), state.get("failed"), state.get("waiting"), "now" in state
+
+
 def at_rest(cluster, names, seconds=20):
     """No repack runs or waits on these nodes."""
     def rest(n):
@@ -37,11 +44,10 @@ def done(cluster, name, repo=None):
 
 
 def times(cluster, name):
-    """The same as (begin, end), seconds of a day."""
+    """The same as (begin, end), in seconds."""
     text = (cluster.dir / "log" / f"{name}.log").read_text(errors="replace")
     spans = []
     for m in LINE.finditer(text):
-        h, mi, s = m[1].split("T")[1].split(":")
-        end = int(h) * 3600 + int(mi) * 60 + float(s)
+        end = datetime.datetime.fromisoformat(m[1] + "+00:00").timestamp()
         spans.append((end - int(m[7]) / 1000, end))
     return spans

@@ -45,7 +45,7 @@ def unpkts(data):
     return found
 
 
-def request(url, method, body=None, fields=None, chunked=False, seconds=30):
+def request(url, method, body=None, fields=None, chunked=False, seconds=120):
     u = urllib.parse.urlsplit(url)
     c = http.client.HTTPConnection(u.hostname, u.port, timeout=seconds)
     try:
@@ -68,7 +68,7 @@ def post(url, body, fields=None, chunked=False):
     return request(url, "POST", body, fields, chunked)
 
 
-def raw(url, data, seconds=20, half_close=False):
+def raw(url, data, seconds=60, half_close=False):
     """Sends bytes as they are; returns all that comes until the other side closes."""
     u = urllib.parse.urlsplit(url)
     with socket.create_connection((u.hostname, u.port), seconds) as s:
