@@ -19,15 +19,15 @@ def test_mirror_of_a_large_history(cluster, git, tmp_path, new_name):
 
     repo = new_name("big")
     url = cluster.create(repo)
-    git.run("push", "-q", "--mirror", url, cwd=src, seconds=300)
+    git.run("push", "-q", "--mirror", url, cwd=src)
     cluster.wait_equal(repo, seconds=120)
-    git.run("clone", "-q", "--mirror", cluster.url(repo, 2), tmp_path / "back.git", seconds=300)
+    git.run("clone", "-q", "--mirror", cluster.url(repo, 2), tmp_path / "back.git")
     want = gitrun.refs(git, src)
     assert gitrun.refs(git, tmp_path / "back.git") == want
     for name in cluster.nodes:
         folder = cluster.repo_dir(name, repo)
         assert gitrun.refs(git, folder) == want, name
-        r = git.run("fsck", "--full", "--strict", "--no-progress", cwd=folder, check=False, seconds=300)
+        r = git.run("fsck", "--full", "--strict", "--no-progress", cwd=folder, check=False)
         assert (r.rc, r.out + r.err) == (0, ""), f"{name}: {r}"
         assert len(gitrun.all_objects(git, folder)) == count
     cluster.nothing_left(repo)

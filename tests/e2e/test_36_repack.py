@@ -42,6 +42,24 @@ class Noise:
         self.git.run("push", "-q", self.c.url(self.repo), f"HEAD:refs/heads/{ref}", cwd=self.work)
 
 
+def push_until_few(u, nodes):
+    """A repack in the middle of some pushes leaves what came after it for the next one, for which more
+    pushes are needed."""
+    def counts():
+        return [packs.count(u.c, n, u.repo) for n in nodes]
+
+    def few():
+        packs.at_rest(u.c, nodes)
+        return max(counts()) < 8 or u.push()
+    wait_for(few, 30, lambda: f"few packs: {counts()}")
+
+
+def failure(c, name, repo):
+    """A node's last failed repack, when it was of this repository."""
+    last = c.json(name, "/status")["repack"].get("last_failure")
+    return last if last and last["repo"] == repo else None
+
+
 def p50(values):
     return sorted(values)[len(values) // 2]
 
@@ -115,10 +133,10 @@ def test_a_late_member_gets_what_was_rolled_up(own_cluster, git, tmp_path, new_n
         u.push()
     wait_for(lambda: all(packs.count(c, n, u.repo) < 8 and len(packs.kept(c, n)) >= 8 for n in others), 30,
              lambda: f"rolled up: {[(packs.count(c, n, u.repo), len(packs.kept(c, n))) for n in others]}")
-    before = gitrun.all_objects(git, c.repo_dir(others[0], u.repo))
+    before = objects_of(c, git, others[0], u.repo)
     c.do("start", late)
     c.dumps(u.repo)
-    assert gitrun.all_objects(git, c.repo_dir(late, u.repo)) == before
+    assert objects_of(c, git, late, u.repo) == before
     assert c.metric(late, "gitshard_packs_fetched_total") >= 8
     # What came that way can be rolled up in turn, and be given on.
     for _ in range(8):
@@ -131,6 +149,11 @@ def test_a_late_member_gets_what_was_rolled_up(own_cluster, git, tmp_path, new_n
         assert objects_given(c, git, late, u.repo, sha256, tmp_path) == \
             objects_given(c, git, others[0], u.repo, sha256, tmp_path)
     c.nothing_left(u.repo)
+
+
+def objects_of(c, git, name, repo):
+    """All that a node's folder has, while no repack takes packs away from the one who looks."""
+    return c.at_one_moment(repo, [name], lambda: gitrun.all_objects(git, c.repo_dir(name, repo)))
 
 
 def objects_given(c, git, name, repo, sha256, tmp_path):
@@ -168,11 +191,10 @@ def test_killed_in_the_exchange(own_cluster, git, tmp_path, new_name, point):
     c.dumps(u.repo)
     for _ in range(8):
         u.push()
-    wait_for(lambda: packs.count(c, victim, u.repo) < 8, 30,
-             lambda: f"few packs: {packs.count(c, victim, u.repo)}")
+    push_until_few(u, [victim])
     c.dumps(u.repo)
     c.nothing_left(u.repo)
-    assert not list((c.root(victim) / ".gitshard" / "tmp").iterdir())
+    wait_for(lambda: not list((c.root(victim) / ".gitshard" / "tmp").iterdir()), 10, "nothing half-made stays")
 
 
 def test_what_is_left_alone(own_cluster, git, tmp_path, new_name):
@@ -190,8 +212,7 @@ def test_what_is_left_alone(own_cluster, git, tmp_path, new_name):
     git.run("push", "-q", c.url(u.repo), ":refs/heads/gone", cwd=u.work)
     for _ in range(12):
         u.push()
-    wait_for(lambda: all(packs.count(c, n, u.repo) < 8 for n in c.nodes), 30,
-             lambda: f"few packs: {[packs.count(c, n, u.repo) for n in c.nodes]}")
+    push_until_few(u, c.nodes)
     assert keep.exists()
     keep.with_suffix(".keep").unlink()
     for n in c.nodes:
@@ -236,8 +257,7 @@ def test_too_little_disk(make_cluster, git, tmp_path, new_name):
         disks[0].fill(leave=12 << 20)  # room for pushes, none for twice their sum
         for _ in range(9):
             u.push(size=300_000)
-        state = wait_for(lambda: c.json("node1", "/status")["repack"].get("last_failure"), 20,
-                         "node1 says why it cannot")
+        state = wait_for(lambda: failure(c, "node1", u.repo), 20, "node1 says why it cannot")
         assert state["repo"] == u.repo and "free some" in state["why"], state
         disks[0].empty()
         u.push()
@@ -282,8 +302,8 @@ def test_a_damaged_pack(own_cluster, git, tmp_path, new_name):
     pack.write_bytes(content)
     for _ in range(11):
         u.push()
-    state = wait_for(lambda: c.json(sick, "/status")["repack"].get("last_failure"), 30, "it says so")
+    state = wait_for(lambda: failure(c, sick, u.repo), 30, "it says so")
     assert state["repo"] == u.repo and state["why"], state
     assert packs.count(c, sick, u.repo) == 12 and pack.exists()
     wait_for(lambda: all(packs.count(c, n, u.repo) < 8 for n in c.nodes if n != sick), 30, "the others do")
-    assert not list((c.root(sick) / ".gitshard" / "tmp").iterdir())
+    wait_for(lambda: not list((c.root(sick) / ".gitshard" / "tmp").iterdir()), 10, "nothing half-made stays")

@@ -212,7 +212,7 @@ def test_primary_killed_in_rename(c, tmp_path, new_name, point):
     new = name_in(c, new_name, shard, other=True)
     p = c.primary(home)
     c.fault(p, point)
-    first = c.ctl("--timeout", "2s", "repo", "rename", home, new, check=False)
+    first = c.ctl("--timeout", "6s", "repo", "rename", home, new, check=False)
     wait_for(lambda: c.http(p, "/healthz")[0] == 0, 10, f"{p} died at {point}")
     assert first.returncode != 0 and first.stderr, first
     c.do("start", p)
@@ -239,7 +239,7 @@ def test_primary_killed_in_create_and_delete(c, new_name, point):
     c.ctl("repo", "create", other, "--shard", shard)
     p = c.primary(other)
     c.fault(p, point)
-    first = c.ctl("--timeout", "2s", *args, check=False)
+    first = c.ctl("--timeout", "6s", *args, check=False)
     wait_for(lambda: c.http(p, "/healthz")[0] == 0, 10, f"{p} died at {point}")
     assert first.returncode != 0 and first.stderr, first
     c.do("start", p)
@@ -375,6 +375,7 @@ def stop_at(user):
 
 
 def own_hook(c, repo, name, text):
+    c.wait_equal(repo)  # the folder is there, under this name
     for n in c.nodes:
         hook = c.repo_dir(n, repo) / "hooks" / name
         hook.parent.mkdir(exist_ok=True)
@@ -538,7 +539,7 @@ def test_under_load(c, tmp_path, new_name):
     renames, end = 0, time.monotonic() + 12
     names_ = (a, b)
     try:
-        while time.monotonic() < end:
+        while time.monotonic() < end or renames <= 5 or not all(u.seen or u.wrong for u in users):
             c.ctl("repo", "rename", names_[renames % 2], names_[1 - renames % 2])
             renames += 1
             before = sum(len(u.acked) for u in users)  # let some pushes through before the next one

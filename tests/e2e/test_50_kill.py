@@ -101,6 +101,7 @@ def test_follower_killed_at_20_moments(mended, tmp_path, new_name):
             time.sleep(moments.uniform(0.0, 0.3))
             c.do("start", victim)
             assert not wrong, wrong[0]
+        wait_for(lambda: wrong or all(len(u.acked) > 10 for u in users), 60, "pushes go on")
     finally:
         stop.set()
         for t in threads:
@@ -181,7 +182,7 @@ def test_hook_killed_while_the_log_stands_still(mended, tmp_path, new_name):
         hook = wait_for(lambda: [pid for pid, cmd in c.children() if "proc-receive" in cmd], 10, "the hook runs")
         wait_for(lambda: c.shard_state(p, shard)["unresolved"], 10, "the record is on its way")
         os.kill(hook[0], signal.SIGKILL)
-        pusher.join(10)
+        pusher.join(15)  # node.push_deadline is 20 s
     assert result, "the client is told at once"
     assert not result[0].ok and "push again" in result[0].err, result[0]
     assert "rejected" not in result[0].err, result[0]

@@ -21,7 +21,7 @@ SHARDS = 4
 @pytest.fixture
 def c(make_cluster):
     """These hurt their cluster for good.  Repacking waits for a primary, in vain here."""
-    return make_cluster("lost", shards=SHARDS, sets=["router.retry_deadline=3s", "node.repack_packs=0"])
+    return make_cluster("lost", shards=SHARDS, sets=["router.retry_deadline=6s", "node.repack_packs=0"])
 
 
 def log_text(c, name):
@@ -171,7 +171,7 @@ def test_log_cut(c, tmp_path, new_name, what):
     with all_down(c):
         logs.copy(logs.true)
         logs.put(logs.old if what == "cut" else None)
-    wait_for(lambda: all(c.http(n, "/healthz")[0] == 200 for n in c.nodes), 20, "the nodes run")
+    wait_for(lambda: all(c.http(n, "/healthz")[0] == 200 for n in c.nodes + c.routers), 20, "all of them run")
     check_stopped(c, u, other)
     words = c.ctl("status", "--map", str(c.root("node1") / ".gitshard" / "map.json")).stdout
     assert "its primary has stopped it; halted on " in words and "bring the log back" in words, words
@@ -212,7 +212,7 @@ def test_log_cut_under_running_nodes(c, tmp_path, new_name):
 def test_log_replaced_under_running_nodes(make_cluster, tmp_path, new_name):
     """Where the site says so, what was read is served on, and said to be that."""
     c = make_cluster("replaced", shards=SHARDS,
-                     sets=["router.retry_deadline=3s", "node.reads_without_log=any"])
+                     sets=["router.retry_deadline=6s", "node.reads_without_log=any"])
     u = pushing_on(c, "node1", new_name, tmp_path / "u")
     with all_down(c):
         logs = OldLog(c, tmp_path)
