@@ -240,7 +240,6 @@ on_packed(const uint8_t repo_id[16], uint64_t bytes, void *arg)
 struct vacated {
 	struct replica *replica;
 	uint8_t repo_id[16];
-	bool all;
 };
 
 static void
@@ -250,18 +249,17 @@ loop_vacate(void *arg)
 	struct repo *repo = repo_find_id(v->replica->repos, v->repo_id);
 
 	if (repo != NULL)
-		child_vacate(v->replica->children, repo, v->all);
+		child_vacate(v->replica->children, repo);
 	repo_unref(&repo);
 	free(v);
 }
 
 static void
-on_vacate(const uint8_t repo_id[16], bool all, void *arg)
+on_vacate(const uint8_t repo_id[16], void *arg)
 {
 	struct vacated *v = MEM_NEW(struct vacated);
 
 	v->replica = arg;
-	v->all = all;
 	memcpy(v->repo_id, repo_id, sizeof(v->repo_id));
 	loop_post_owned(v->replica->loop, loop_vacate, v, free);
 }

@@ -11,6 +11,7 @@
 #include "gitproto/base/version_text.h"
 #include "replica/repack/repacks.h"
 #include "replica/repo/replica_stats.h"
+#include "replica/repo/repo_lock.h"
 #include "replica/serve/push.h"
 #include "replica/serve/repo_admin.h"
 #include "replica/serve/room.h"
@@ -118,6 +119,8 @@ get_metrics(struct admin *a, struct http_xchg *x)
 	add_gauge(&b, "gitshard_log_away", "1: the commit log is away, pushes are refused",
 		  a->log_away(a->arg));
 	add_gauge(&b, "gitshard_pushes_active", "pushes under way", pushes_active(s->pushes));
+	add_gauge(&b, "gitshard_write_locks_held", "repositories that a push or rename holds now",
+		  repo_locks_held(pushes_locks(s->pushes)));
 	add_gauge(&b, "gitshard_outcomes_unknown",
 		  "appends whose outcome has been unknown for a second or more",
 		  outcomes_unknown(s));

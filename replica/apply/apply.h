@@ -54,8 +54,8 @@ struct apply_events {
 	/* A pack of so many bytes, index included, has come into objects/pack of the repository. */
 	void (*packed)(const uint8_t repo_id[16], uint64_t bytes, void *arg);
 	/* Its folder is about to move: children that write in it have to end (child_vacate), that is
-	 * waited for.  May come a second time, for all.  NULL: there are no children. */
-	void (*vacate)(const uint8_t repo_id[16], bool all, void *arg);
+	 * waited for.  NULL: there are no children. */
+	void (*vacate)(const uint8_t repo_id[16], void *arg);
 	void *arg;
 };
 struct apply_opts {

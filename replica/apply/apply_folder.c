@@ -8,7 +8,7 @@
 #include "replica/apply/apply_impl.h"
 #include "replica/repo/disk.h"
 
-#define VACATE_LOOKS 40u /* other repositories of the node wait too */
+#define VACATE_LOOKS 20u /* other repositories of the node wait too */
 #define VACATE_LOOK_MSEC 100u
 
 bool
@@ -42,8 +42,7 @@ apply_folder_fits(const char *path)
 }
 
 /* No child goes on in the folder that moves.  One that does not end when it is killed, its disk being
- * stuck, is not waited for without end: what it makes where the folder was is a stranger's.
- * 1: there were some. */
+ * stuck, is not waited for without end: what it makes where the folder was is a stranger's. */
 static int
 vacate(struct apply *a, struct apply_repo *r, struct err *err)
 {
@@ -51,30 +50,30 @@ vacate(struct apply *a, struct apply_repo *r, struct err *err)
 
 	if (still)
 		return 0;
-	for (unsigned i = 0; i < VACATE_LOOKS && !still && !apply_stopping(a); i++) {
-		if (i == 0 || i == VACATE_LOOKS / 2)
-			a->opts.events.vacate(r->repo->id, i > 0, a->opts.events.arg);
+	r->killed = true;
+	a->opts.events.vacate(r->repo->id, a->opts.events.arg);
+	for (unsigned i = 0; i < VACATE_LOOKS && !still && !apply_stopping(a); i++)
 		still = repo_move_wait(r->repo, VACATE_LOOK_MSEC);
-	}
 	if (!still && apply_stopping(a))
 		return err_set(err, ERR_UNAVAILABLE, "the node stops");
 	if (!still)
 		log_warn("-", "apply.vacate", "repo=%s why=killed_children_do_not_end", r->path);
-	return 1;
+	return 0;
 }
 
-/* What killed children left goes with them: of a push that is in the log nothing is needed there. */
+/* What killed children left goes too: of a push that is in the log nothing is needed there. */
 static int
 move_folder(struct apply *a, struct apply_repo *r, const char *from, const char *to,
 	    struct err *err)
 {
-	int killed = vacate(a, r, err), rc = killed;
+	int rc = vacate(a, r, err);
 
-	if (rc >= 0)
+	if (rc == 0)
 		rc = layout_move(a->layout, from, to, r->repo->id, err);
-	if (rc >= 0 && killed > 0) {
+	if (rc == 0 && r->killed) {
 		layout_mend_pushes(to, UINT64_MAX);
 		layout_mend_repack(to);
+		r->killed = false;
 	}
 	return rc;
 }

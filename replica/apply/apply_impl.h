@@ -98,6 +98,7 @@ struct apply_repo {
 	uint64_t used;  /* copy of shared.used, while unloading */
 	bool checked;   /* its files were compared since start */
 	bool lost;      /* its folder is not there */
+	bool killed;    /* children were: what they left in it is to be cleared */
 	uint64_t again; /* clock: files were not up to date, check then; 0: no */
 	LIST_HEAD(, apply_need_list) needs;
 	/* during a batch: */

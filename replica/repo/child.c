@@ -215,13 +215,24 @@ child_is_ending(struct child *c)
 	c->ending = true;
 }
 
+bool
+child_ends_in(const struct child_reaper *r, const struct repo *repo)
+{
+	const struct child *c;
+
+	LIST_FOREACH (c, &r->running, next)
+		if (c->repo == repo && c->ending)
+			return true;
+	return false;
+}
+
 void
-child_vacate(struct child_reaper *r, const struct repo *repo, bool all)
+child_vacate(struct child_reaper *r, const struct repo *repo)
 {
 	struct child *c;
 
 	LIST_FOREACH (c, &r->running, next)
-		if (c->repo == repo && (all || !c->ending))
+		if (c->repo == repo)
 			child_signal(c, SIGKILL);
 }
 

@@ -43,8 +43,10 @@ const char *child_complaint(struct child *);
 void child_signal(struct child *, int signo); /* to the group */
 /* What it has left to do is short and should be let done. */
 void child_is_ending(struct child *);
-/* Kills those that write in the repository's folder, those that are ending only when told: all. */
-void child_vacate(struct child_reaper *, const struct repo *, bool all);
+/* Does one of those still write in the repository's folder? */
+bool child_ends_in(const struct child_reaper *, const struct repo *);
+/* Kills all that write in it; they are told as ever. */
+void child_vacate(struct child_reaper *, const struct repo *);
 void child_free(struct child **);
 
 #endif

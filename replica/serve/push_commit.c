@@ -301,7 +301,7 @@ append_update(struct push *p, struct record *r, struct refset_change *change, si
 		return err_set(
 			err, ERR_UNAVAILABLE,
 			"quorum not reached any more: the shard's members changed; push again");
-	p->append_open = true;
+	p->append_open = p->appended = true;
 	return shard_append(p->shard, r, &asker, err);
 }
 
@@ -363,7 +363,7 @@ check(struct push *p)
 {
 	p->oid_len = (uint8_t)oid_size(p->repo->format);
 	/* What git and we saw of its folder meanwhile may be less than was there. */
-	if (repo_moves(p->repo) != p->moves)
+	if (p->vacated || repo_moves(p->repo) != p->moves)
 		refuse_open(p, "the repository was renamed meanwhile; push again");
 	if (!push_check(p, &p->say))
 		refuse_open(p, "the repository is out of service on its primary; push again");

@@ -75,7 +75,8 @@ on_exit_child(struct child *c, int status, void *arg)
 
 	p->exited = true;
 	p->status = status;
-	p->vacated = WIFSIGNALED(status) && repo_is_moving(p->repo, p->moves);
+	if (WIFSIGNALED(status) && !p->appended && repo_is_moving(p->repo, p->moves))
+		p->vacated = true;
 	log_info(p->request, "push",
 		 "repo=%s refs=%zu committed=%s status=%d ms=%" PRIu64 " stderr=%s",
 		 p->path.repo.path, p->n_refs, p->committed ? "yes" : "no", status,

@@ -478,14 +478,19 @@ is_open(const struct pushes *all, const struct hook_conn *c)
 	return false;
 }
 
-/* git would call a push refused whose proc-receive was killed; its record may be in the log (P5). */
+/* git would call a push refused whose proc-receive was killed; its record may be in the log (P5).  Not that
+ * of one that still waits for the write lock while its repository is being renamed. */
 static void
 hung_up(struct hook_conn *c)
 {
 	struct push *p = c->push;
 
 	conn_free(c);
-	if (p != NULL && p->hook == HOOK_COMMITTING)
+	if (p == NULL || p->hook != HOOK_COMMITTING)
+		return;
+	if (!p->appended && repo_is_moving(p->repo, p->moves))
+		p->vacated = true;
+	else
 		push_git_cut_off(p, "git's proc-receive hook was killed");
 }
 

@@ -57,7 +57,7 @@ struct push {
 	bool dead;      /* the exchange is over */
 	bool asked_create, load_failed;
 	bool looked;  /* at a fresh directory */
-	bool vacated; /* its git was killed, the repository being renamed */
+	bool vacated; /* its git was killed, the repository being renamed: no record may follow */
 	struct err err;
 
 	struct body *body;
@@ -86,6 +86,7 @@ struct push {
 	size_t next_ref;        /* first one that no record carries yet */
 	size_t in_record;       /* refs of the record under way */
 	struct timer *late;     /* owned: the client's patience */
+	bool appended;          /* the log was given a record of it */
 	bool append_open;       /* its fate is not known */
 	bool committed;         /* a record of this push is effective */
 	bool keep;              /* its pack may be named by an effective record */

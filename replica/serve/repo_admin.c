@@ -10,6 +10,7 @@
 #include "gitproto/base/mem.h"
 #include "gitproto/net/relay.h"
 #include "gitproto/refname.h"
+#include "replica/serve/names.h"
 #include "replica/serve/repo_life.h"
 #include "replica/serve/room.h"
 #include "replica/serve/serve.h"
@@ -250,6 +251,31 @@ route(struct ask *a)
 	shard_wait(a->shard, NULL, shard_position(a->shard), deadline, on_applied, a);
 }
 
+static void
+on_looked(int rc UNUSED, void *arg)
+{
+	struct ask *a = OBJ_FROM(arg, struct ask, ASK_MAGIC);
+
+	a->waits--;
+	if (a->xchg == NULL)
+		ask_free(a);
+	else
+		route(a);
+}
+
+/* Another node may just have said where the repository is from now on.  Without the log, what is known
+ * will do: nothing is changed then. */
+static void
+look(struct ask *a)
+{
+	if (a->serve->directory_log == NULL || a->serve->log_away(a->serve->log_arg)) {
+		route(a);
+		return;
+	}
+	a->waits++;
+	names_look(a->serve, on_looked, a);
+}
+
 static int
 parse_create(struct ask *a, struct err *err)
 {
@@ -307,7 +333,7 @@ on_body(struct stream *s, enum stream_event ev, void *arg)
 		if (parse_create(a, &err) != 0)
 			fail(a, &err);
 		else
-			route(a);
+			look(a);
 	}
 }
 
@@ -363,7 +389,7 @@ repo_admin_handle(struct serve *s, struct http_xchg *x, bool may_forward)
 	    (a->what == ASK_RENAME && parse_rename(a, req->target, &err) != 0))
 		fail(a, &err);
 	else
-		route(a);
+		look(a);
 }
 
 /* --- list ----------------------------------------------------------------------------------- */

@@ -10,11 +10,15 @@
 #include "gitproto/base/mem.h"
 #include "gitproto/base/rnd.h"
 #include "gitproto/refname.h"
+#include "replica/repo/child.h"
 #include "replica/repo/repo_lock.h"
 #include "replica/serve/names.h"
 #include "replica/serve/push.h"
 #include "replica/serve/serve.h"
 #include "shard-map/commitlog/directory_judge.h"
+
+#define ENDING_NS (5 * CLOCK_SEC)
+#define ENDING_LOOK_MSEC 20
 
 /* One create, rename or delete under way. */
 struct life {
@@ -30,6 +34,8 @@ struct life {
 	char request[40];
 	struct name *name;      /* owned */
 	struct repo_lock *lock; /* owned */
+	struct timer *look;     /* owned: for gits that are ending */
+	uint64_t look_until;    /* clock_boot_ns */
 	struct repo *moving;    /* referenced: what the next record of a rename moves */
 	bool wiki;              /* that is the wiki */
 	bool wiki_moved;
@@ -64,6 +70,7 @@ end(struct life *l)
 	names_give(&l->name);
 	if (l->lock != NULL)
 		repo_lock_give(&l->lock);
+	timer_free(&l->look);
 	repo_unref(&l->moving);
 	l->done(&l->err, l->id, l->arg);
 	free(l);
@@ -213,23 +220,22 @@ on_renamed(enum shard_fate fate, uint64_t offset UNUSED, const char *why, void *
 	}
 }
 
+/* A git whose push is answered has hooks to end, and the write lock lets no other come so far.  The others
+ * are killed by each node when the folder moves. */
 static void
-on_lock(int rc, void *arg)
+on_look(void *arg)
 {
 	struct life *l = OBJ_FROM(arg, struct life, LIFE_MAGIC);
 	struct record r = { .type = RECORD_RENAME };
 	struct smart_path_repo to = l->to;
 
-	if (rc == 0 && l->wiki && !wiki_of(&to, &l->to)) {
-		err_set(&l->err, ERR_TOO_BIG, "'%s' has a wiki, for which '%s' is too long",
-			l->repo.path, l->to.path);
-		end(l);
+	if (child_ends_in(l->serve->children, l->moving) && clock_boot_ns() < l->look_until) {
+		timer_set(l->look, ENDING_LOOK_MSEC);
 		return;
 	}
-	if (rc != 0) {
-		l->lock = NULL; /* the place in the queue is gone */
-		err_set(&l->err, ERR_UNAVAILABLE, "pushes to '%s' took too long; try again%s",
-			l->repo.path, l->wiki_moved ? ": its wiki has the new name already" : "");
+	if (l->wiki && !wiki_of(&to, &l->to)) {
+		err_set(&l->err, ERR_TOO_BIG, "'%s' has a wiki, for which '%s' is too long",
+			l->repo.path, l->to.path);
 		end(l);
 		return;
 	}
@@ -237,6 +243,24 @@ on_lock(int rc, void *arg)
 	r.rename.path = to.path;
 	if (append(l, &r, l->repo.path, on_renamed) < 0)
 		end(l);
+}
+
+static void
+on_lock(int rc, void *arg)
+{
+	struct life *l = OBJ_FROM(arg, struct life, LIFE_MAGIC);
+
+	if (rc != 0) {
+		l->lock = NULL; /* the place in the queue is gone */
+		err_set(&l->err, ERR_UNAVAILABLE, "pushes to '%s' took too long; try again%s",
+			l->repo.path, l->wiki_moved ? ": its wiki has the new name already" : "");
+		end(l);
+		return;
+	}
+	l->look_until = clock_boot_ns() + ENDING_NS;
+	if (l->look == NULL)
+		l->look = timer_new(l->serve->loop, on_look, l);
+	on_look(l);
 }
 
 static void

@@ -388,7 +388,8 @@ def test_push_under_way(c, tmp_path, new_name):
     nothing where the folder was; one that was answered ends its hooks in peace."""
     old, new, third = (new_name() for _ in range(3))
     u = User(c, old, tmp_path / "u")
-    there, go, late = (tmp_path / w for w in ("there", "go", "late"))
+    v = User(c, new_name(), tmp_path / "v")
+    there, go, late, end = (tmp_path / w for w in ("there", "go", "late", "end"))
     own_hook(c, old, "pre-receive", f"echo here >{there}; while [ ! -e {go} ]; do sleep 0.02; done")
     told = []
     before = u.sha
@@ -401,13 +402,28 @@ def test_push_under_way(c, tmp_path, new_name):
     assert u.sees(new) == before
     go.touch()
     own_hook(c, new, "pre-receive", "exit 0")
-    own_hook(c, new, "post-receive", f"echo begun >{late}; sleep 1; echo done >{late}")
+    own_hook(c, new, "post-receive", f"echo begun >{late}; while [ ! -e {end} ]; do sleep 0.02; done; "
+             f"echo done >{late}")
     pushing = threading.Thread(target=lambda: told.append(u.push(new)))
     pushing.start()
     wait_for(late.exists, 20, "git runs the later hook")
-    c.ctl("repo", "rename", new, third)
-    pushing.join()
+    there.unlink()
+    own_hook(c, new, "pre-receive", f"echo here >{there}")
+    renaming = threading.Thread(target=lambda: c.ctl("repo", "rename", new, third))
+    p = c.primary(new)
+    wait_for(lambda: c.metric(p, "gitshard_write_locks_held") == 0, 20, "the answered push holds it no more")
+    renaming.start()
+    wait_for(lambda: c.metric(p, "gitshard_write_locks_held") == 1, 20, "the rename holds the write lock")
+    other = threading.Thread(target=lambda: told.append(v.git.run(
+        "push", "-q", c.url(new), "HEAD:refs/heads/side", cwd=v.work, check=False)))
+    other.start()  # it comes to wait for the write lock, which the rename has
+    wait_for(there.exists, 20, "git runs the hook")
+    end.touch()
+    for t in (pushing, renaming, other):
+        t.join()
     assert late.read_text() == "done\n"
+    assert not told[-1].ok and "the repository was renamed meanwhile; push again" in told[-1].err, told
+    own_hook(c, third, "pre-receive", "exit 0")
     own_hook(c, third, "post-receive", "exit 0")
     u.push(third)
     assert u.sees(third) == u.sha

@@ -335,10 +335,11 @@ test_folder_moves(void **state)
 	assert_false(repo_move_begin(repo));
 	assert_true(repo_is_moving(repo, o.moves));
 	assert_int_equal(child_spawn(&late, r->reaper, &o, &err), ERR_CONFLICT);
-	child_is_ending(r->child);
-	child_vacate(r->reaper, repo, false);
 	assert_false(repo_move_wait(repo, 20));
-	child_vacate(r->reaper, repo, true);
+	assert_false(child_ends_in(r->reaper, repo));
+	child_is_ending(r->child);
+	assert_true(child_ends_in(r->reaper, repo));
+	child_vacate(r->reaper, repo);
 	assert_true(run_until(r->loop, is_over, r));
 	assert_int_equal(WTERMSIG(r->status), SIGKILL);
 	assert_true(repo_move_wait(repo, 0));
