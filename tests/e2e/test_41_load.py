@@ -33,8 +33,14 @@ class Load:
         self.counts = {"pushes": 0, "races": 0, "reads": 0}
         self.end = time.monotonic() + SECONDS
 
+    def is_load(self):
+        """Enough was done to call it one."""
+        return min(self.counts["pushes"], self.counts["reads"]) > SECONDS and self.acked.get(SHARED, 0) > 5 and \
+            all(f"refs/heads/own{i}" in self.acked for i in range(8))
+
     def running(self):
-        return time.monotonic() < self.end and len(self.wrong) < 5
+        now = time.monotonic()  # a slow machine takes longer over it
+        return len(self.wrong) < 5 and (now < self.end or now < self.end + 4 * SECONDS and not self.is_load())
 
     def fail(self, text):
         with self.lock:
