@@ -94,8 +94,8 @@ class User(Pushing):
 
 @pytest.fixture(scope="module")
 def shared(keep_cluster):
-    m = Machine(keep_cluster, "machine", "node.push_deadline=8s", "node.read_deadline=4s",
-                "router.retry_deadline=6s", build="debug")
+    m = Machine(keep_cluster, "machine", "node.push_deadline=15s", "node.read_deadline=10s",
+                "router.retry_deadline=10s", build="debug")
     yield m
     end(m)
 
@@ -143,7 +143,7 @@ def test_primary_short_of_space(machine, tmp_path, new_name):
     r = u.push(check=False)
     assert not r.ok and "disk of the storage node is full" in r.err, r
     assert "nothing was changed" in r.err, r
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 9  # and not after router.retry_deadline
     assert "node node1 refuses pushes: the disk of" in c.ctl("status").stdout
     fresh = next(n for n in iter(lambda: new_name("m"), None))
     for _ in range(20):
@@ -179,7 +179,7 @@ def test_follower_full(machine, tmp_path, new_name):
     assert "full" in m.stuck("node1")[0] or "space" in m.stuck("node1")[0], m.stuck("node1")
     begin = time.monotonic()
     status, _ = u.ref_at("node1")
-    assert status == 503 and time.monotonic() - begin < 2
+    assert status == 503 and time.monotonic() - begin < 8  # and not after node.read_deadline
     for _ in range(3):
         assert u.read() == u.acked[-1] and large.read() == large.acked[-1]
     time.sleep(2)  # longer than a lease: what node1 proves, it proves anew
@@ -357,7 +357,7 @@ def test_io_errors(make_cluster, tmp_path, new_name):
     refuses pushes or does not know, and reads on; when the disk works again, so does the node."""
     fail = Failing(tmp_path / "eio")
     c = make_cluster("eio", shards=SHARDS, build="release",
-                     sets=["node.push_deadline=6s", "router.retry_deadline=5s"])
+                     sets=["node.push_deadline=12s", "router.retry_deadline=10s"])
     try:
         with fail.below(c.root("node1")):
             c.do("stop", "node1")
@@ -444,7 +444,7 @@ def test_log_file_away_for_a_while(machine, tmp_path, new_name):
         begin = time.monotonic()
         r = u.push(check=False)
         assert not r.ok and "commit log" in r.err and "nothing was changed" in r.err, r
-        assert time.monotonic() - begin < 12
+        assert time.monotonic() - begin < 12  # and not after node.push_deadline
         u.undo()
         time.sleep(2)
         for n in c.nodes:
@@ -526,6 +526,7 @@ def test_sigterm_at_any_time(make_cluster, tmp_path, new_name):
                 codes[f"{name} at {i}"] = reaper.stop(c, name)
                 time.sleep(moments.uniform(0.0, 0.5))
                 c.do("start", name)
+            wait_for(lambda: wrong or all(len(u.acked) > 5 for u in users), 60, "pushes go on")
         finally:
             stop.set()
             for t in threads:
