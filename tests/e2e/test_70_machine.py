@@ -587,7 +587,7 @@ def test_node_away_for_long(machine, tmp_path, new_name):
     again(u, seconds=10)
     reads = c.metric("node3", "gitshard_strict_reads_total")
     # One client asks one node for one repository: several, so that some are this node's.
-    repos = [new_name("m") for _ in range(8)]
+    repos = [new_name("m") for _ in range(32)]
     for repo in repos:
         c.create(repo)
 
