@@ -134,6 +134,7 @@ def test_a_late_member_gets_what_was_rolled_up(own_cluster, git, tmp_path, new_n
     wait_for(lambda: all(packs.count(c, n, u.repo) < 8 and len(packs.kept(c, n)) >= 8 for n in others), 30,
              lambda: f"rolled up: {[(packs.count(c, n, u.repo), len(packs.kept(c, n))) for n in others]}")
     before = objects_of(c, git, others[0], u.repo)
+    wait_for(lambda: on_their_way(c, c.primary(u.repo)) == 0, 30, "no copy of a push waits for the late one")
     c.do("start", late)
     c.dumps(u.repo)
     assert objects_of(c, git, late, u.repo) == before
@@ -149,6 +150,10 @@ def test_a_late_member_gets_what_was_rolled_up(own_cluster, git, tmp_path, new_n
         assert objects_given(c, git, late, u.repo, sha256, tmp_path) == \
             objects_given(c, git, others[0], u.repo, sha256, tmp_path)
     c.nothing_left(u.repo)
+
+
+def on_their_way(c, name):
+    return sum(c.metric(name, f"gitshard_stage_{what}") for what in ("sending", "lingering", "waiting"))
 
 
 def objects_of(c, git, name, repo):

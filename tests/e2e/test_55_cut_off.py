@@ -21,7 +21,8 @@ def read_at(c, u, node):
 
 def reigns(c):
     """Who leads in which epoch, as each node has it."""
-    return {n: [(s["shard"], s["epoch"], s["primary"]) for s in c.json(n, "/status")["shards"]] for n in c.nodes}
+    return {n: sorted((s["shard"], s["epoch"], s["primary"]) for s in c.json(n, "/status")["shards"])
+            for n in c.nodes}
 
 
 def agreed_reigns(c):

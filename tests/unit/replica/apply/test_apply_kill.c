@@ -87,7 +87,8 @@ kill_and_go_on(struct world *w, struct refset *mirror, uint64_t at, const char *
 	assert_true(w->applied >= at);
 	world_feed(w, w->applied);
 	WAIT_FOR(w, w->applied == w->next);
-	expect_refs(w, "p/new", mirror); /* the load mends git's files, when the death was before them */
+	/* The load mends git's files, when the death was before them. */
+	expect_refs(w, "p/new", mirror);
 	expect_git(w, "p/new", mirror);
 	assert_int_equal(w->needs, 0);
 	/* an empty folder of an owner may stay behind */
