@@ -28,9 +28,8 @@ struct child_opts {
 	char *const *env;        /* NULL-terminated, the whole environment */
 	const char *dir;         /* working directory; NULL: ours */
 	int nice; /* 1 to 19: less processor time, and the last turn at the disk, as nice(1), ionice(1) */
-	struct repo
-		*repo; /* it writes in this one's folder by a path: ended before that moves; NULL */
-	uint64_t moves; /* repo_moves of it, before the path was taken */
+	struct repo *repo; /* its folder, where the child writes, moves under none; NULL */
+	uint64_t moves;    /* repo_moves of it, before the path was taken */
 	child_exit_fn *on_exit;
 	void *arg;
 };

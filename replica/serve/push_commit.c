@@ -297,11 +297,11 @@ append_update(struct push *p, struct record *r, struct refset_change *change, si
 		return err_set(err, ERR_UNAVAILABLE, "the primary is out of memory; push again");
 	FAULT("push.before_append");
 	/* R8: counted in one step with giving seq. */
-	if (p->stage_needed && !p->pack_sent && !stage_send_enough(p->stage))
+	if (p->stage_needed && !p->appended && !stage_send_enough(p->stage))
 		return err_set(
 			err, ERR_UNAVAILABLE,
 			"quorum not reached any more: the shard's members changed; push again");
-	p->append_open = p->appended = true;
+	p->append_open = true;
 	return shard_append(p->shard, r, &asker, err);
 }
 
@@ -317,7 +317,7 @@ append_next(struct push *p)
 	struct err err = { 0 };
 	int rc = 0;
 
-	if (p->pack != NULL && p->pack->present && !p->pack_sent) {
+	if (p->pack != NULL && p->pack->present && !p->appended) {
 		fill_pack(&pack, p->pack);
 		r.update.packs = &pack;
 		r.update.n_packs = 1;
@@ -340,7 +340,7 @@ append_next(struct push *p)
 		r.update.n_refs = n;
 		rc = append_update(p, &r, change, n, &err);
 		if (rc == 0) {
-			p->pack_sent = true;
+			p->appended = true;
 			FAULT("push.after_append");
 		}
 	}

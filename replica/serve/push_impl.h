@@ -86,11 +86,10 @@ struct push {
 	size_t next_ref;        /* first one that no record carries yet */
 	size_t in_record;       /* refs of the record under way */
 	struct timer *late;     /* owned: the client's patience */
-	bool appended;          /* the log was given a record of it */
 	bool append_open;       /* its fate is not known */
 	bool committed;         /* a record of this push is effective */
 	bool keep;              /* its pack may be named by an effective record */
-	bool pack_sent;         /* a record names the pack */
+	bool appended;          /* the log was given a record of it, the first names its pack */
 	uint8_t oid_len;
 
 	LIST_ENTRY(push) next;

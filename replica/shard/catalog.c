@@ -379,29 +379,22 @@ catalog_begin(struct catalog *c, struct err *err)
 	return st == NULL ? ERR_IO : catalog_run(c, st, err);
 }
 
-int
-catalog_commit(struct catalog *c, struct err *err)
+static int
+commit(struct catalog *c, struct err *err)
 {
 	sqlite3_stmt *st = catalog_use(c, CATALOG_COMMIT, err);
 
 	return st == NULL ? ERR_IO : catalog_run(c, st, err);
 }
 
-void
-catalog_rollback(struct catalog *c)
-{
-	/* Some errors have rolled it back already. */
-	if (sqlite3_get_autocommit(c->db) == 0)
-		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-}
-
 int
 catalog_end(struct catalog *c, int rc, struct err *err)
 {
 	if (rc == 0)
-		rc = catalog_commit(c, err);
-	if (rc < 0)
-		catalog_rollback(c);
+		rc = commit(c, err);
+	/* Some errors have rolled it back already. */
+	if (rc < 0 && sqlite3_get_autocommit(c->db) == 0)
+		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
 	return rc;
 }
 

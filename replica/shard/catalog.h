@@ -1,6 +1,6 @@
 /* replica/shard/catalog.h - the truth on a node: one SQLite database (WAL, synchronous=FULL).
  * Thread: apply thread (catalog_open by main before it starts); not thread-safe.
- * Everything between catalog_begin and catalog_commit becomes durable together, or not at all.
+ * Everything between catalog_begin and catalog_end becomes durable together, or not at all.
  * `PRAGMA user_version` holds the format; a newer one is refused (ERR_VERSION). */
 #ifndef REPLICA_SHARD_CATALOG_H
 #define REPLICA_SHARD_CATALOG_H
@@ -26,13 +26,10 @@ MUST_CHECK int catalog_open(struct catalog **out, const char *data, const char *
 			    const char *node, struct catalog_identity *, struct err *);
 void catalog_close(struct catalog **);
 
-/* One transaction.  A statement or commit that fails leaves nothing of it: catalog_rollback, then
- * the same work may be tried again.  ERR_FULL no space, ERR_IO, ERR_CORRUPT. */
+/* One transaction.  catalog_end commits it when rc, of the work so far, is 0.  Nothing of it stays when that
+ * or the commit failed: the same work may be tried again.  ERR_FULL no space, ERR_IO, ERR_CORRUPT. */
 MUST_CHECK int catalog_begin(struct catalog *, struct err *);
-/* Commits when rc, of the work so far, is 0; nothing of it stays when that or the commit failed. */
-MUST_CHECK int catalog_end(struct catalog *, int rc, struct err *);
-MUST_CHECK int catalog_commit(struct catalog *, struct err *);
-void catalog_rollback(struct catalog *); /* harmless when none is open */
+MUST_CHECK int catalog_end(struct catalog *, int rc, struct err *); /* also when none is open */
 
 /* Where a shard stands: `state` is verdict_state_encode, opaque here. */
 struct catalog_shard {

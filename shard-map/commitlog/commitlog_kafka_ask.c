@@ -9,7 +9,6 @@
 #include "gitproto/base/clock.h"
 #include "gitproto/base/cond.h"
 #include "gitproto/base/mem.h"
-#include "shard-map/commitlog/commitlog_thread.h"
 
 #define ASK_MSEC 2000    /* one question */
 #define PATIENCE 10000   /* ms: Kafka elects a leader meanwhile */

@@ -263,7 +263,7 @@ test_repositories(void **state)
 	put_ref(c, "refs/heads/c", 0, 1, 8);
 	memcpy(p.id, id1, 16);
 	ok(catalog_put_pack(c, &p, &err), &err);
-	ok(catalog_commit(c, &err), &err);
+	ok(catalog_end(c, 0, &err), &err);
 	expect_refs(c,
 		    "refs/heads/b=2<0@3 refs/tags/z=5<4@1^ refs/heads/c=0<1@8 refs/heads/a=0<1@9 ");
 	ok(catalog_repos(c, count_repo, &n, &err), &err);
@@ -303,7 +303,7 @@ test_tombstones_trimmed(void **state)
 		put_ref(c, name, 0, 1, i);
 	}
 	ok(catalog_trim_refs(c, id1, &err), &err);
-	ok(catalog_commit(c, &err), &err);
+	ok(catalog_end(c, 0, &err), &err);
 	ok(catalog_refs(c, id1, write_ref, &b, &err), &err);
 	for (const char *p = buf_str(&b); (p = strchr(p, ' ')) != NULL; p++)
 		n++;
@@ -357,7 +357,7 @@ test_shards(void **state)
 		hash[0] = (uint8_t)i;
 		ok(catalog_put_hash(c, 5, i, hash, &err), &err);
 	}
-	ok(catalog_commit(c, &err), &err);
+	ok(catalog_end(c, 0, &err), &err);
 	ok(catalog_hashes(c, 5, sum_hash, &last, &err), &err);
 	assert_int_equal(last, CATALOG_WINDOW + 9);
 	ok(catalog_shards(c, expect_shard, &n, &err), &err);
@@ -410,7 +410,7 @@ write_until_killed(int ready)
 		ok(catalog_begin(c, &err), &err);
 		put_ref(c, "refs/heads/a", (unsigned)i & 0xffff, 0, i);
 		ok(catalog_put_shard(c, &s, &err), &err);
-		ok(catalog_commit(c, &err), &err);
+		ok(catalog_end(c, 0, &err), &err);
 		if (write(ready, &i, sizeof(i)) != sizeof(i))
 			_exit(1);
 	}
@@ -489,13 +489,13 @@ test_full(void **state)
 		rc = catalog_put_ref(c, id1, name, &r, NULL, &err);
 	}
 	assert_int_equal(rc, ERR_FULL);
-	catalog_rollback(c);
-	catalog_rollback(c);
+	assert_int_equal(catalog_end(c, rc, &err), ERR_FULL);
+	assert_int_equal(catalog_end(c, rc, &err), ERR_FULL);
 	expect_refs(c, "refs/heads/before=1<0@1 ");
 	assert_int_equal(sqlite3_exec(c->db, "PRAGMA max_page_count = 4000", NULL, NULL, NULL), 0);
 	ok(catalog_begin(c, &err), &err);
 	put_ref(c, "refs/heads/c", 2, 0, 1);
-	ok(catalog_commit(c, &err), &err);
+	ok(catalog_end(c, 0, &err), &err);
 	expect_refs(c, "refs/heads/before=1<0@1 refs/heads/c=2<0@1 ");
 	catalog_close(&c);
 }
